@@ -1,0 +1,212 @@
+// What the use cases need from outside. Adapters implement these; nothing here knows DynamoDB, HTTP or the clock on the wall.
+import type { Account, AccountStatus } from '#domain/account';
+import type { LineItem } from '#domain/estimate';
+import type { Hold, HoldState } from '#domain/hold';
+import type { Job } from '#domain/job';
+import type { Entry, Instant, Movement } from '#domain/ledger';
+import type { MicroUsd } from '#domain/money';
+import type { InstanceOffer, PartitionModel, PriceSource } from '#domain/partition';
+import type { BookedRun } from '#domain/run';
+
+export interface Clock {
+  now(): Instant;
+  /** Resolves after so many milliseconds. */
+  sleep(ms: number): Promise<void>;
+}
+
+export interface Ids {
+  /** A random UUID, lower case. */
+  holdId(): string;
+  /** A ULID of this instant; within one process later ids sort after earlier ones. */
+  entryId(at: Instant): string;
+  /** SHA-256 in lower-case hex. */
+  sha256(text: string): string;
+  /** A number in [0, 1), for the jitter between retries. */
+  random(): number;
+}
+
+export interface Prices {
+  /** The on-demand Linux price of a type in a region, or undefined if no source knows it. Never another region's price. */
+  offerOf(wanted: { region: string; type: string }): Promise<InstanceOffer | undefined>;
+}
+
+export interface Settings {
+  /** How much more than the estimate is held, as an exact fraction: 1.2 is 12/10. */
+  readonly holdFactor: { readonly numerator: bigint; readonly denominator: bigint };
+  readonly reconciliationTimeoutMs: number;
+  /** Cluster of a job that names none, or null when one must be named. */
+  readonly defaultCluster: string | null;
+}
+
+/** At most `limit` rows from where `cursor` says; a page may be empty and still have a cursor. */
+export interface PageRequest {
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly cursor?: string;
+}
+
+/** What a hold was asked and priced for, kept beside it and read only when somebody looks. */
+export interface HoldSpec {
+  readonly job: Job;
+  readonly estimate: {
+    readonly amount: MicroUsd;
+    readonly low: MicroUsd;
+    readonly high: MicroUsd;
+    readonly source: PriceSource;
+    readonly priceDate: string | null;
+    readonly instanceTypes: readonly string[];
+    readonly lineItems: readonly LineItem[];
+  };
+}
+
+/** Where a job's hold is found: written by bind, read strongly consistent. */
+export interface JobLink {
+  readonly cluster: string;
+  readonly jobId: string;
+  readonly submittedAt: Instant;
+  readonly holdId: string;
+}
+
+export interface Deposit {
+  readonly account: string;
+  readonly depositId: string;
+  readonly amount: MicroUsd;
+}
+
+export interface Cluster {
+  readonly cluster: string;
+  readonly clusterUid: string;
+  readonly agentVersion: string | null;
+  readonly lastHeartbeat: Instant;
+}
+
+/** How a booking changes one account, and under which conditions. */
+export interface AccountChange {
+  readonly account: string;
+  readonly movement: Movement;
+  /** Change of `unconfirmed`. */
+  readonly unconfirmed: MicroUsd;
+  /** Ledger entries of this booking that belong to this account. */
+  readonly entries: number;
+  /**
+   * Conditions beside the account's existence.
+   * - `fact`: none. What ends a hold or books what happened always succeeds.
+   * - `demand`: active, `today` within its dates, and available >= -movement.available.
+   * - `withdraw`: available >= -movement.available.
+   * - `deposit`: limit + movement.limit <= MAX_AMOUNT_MICRO_USD.
+   */
+  readonly require: { readonly kind: 'fact' } | { readonly kind: 'demand'; readonly today: string } | { readonly kind: 'withdraw' } | { readonly kind: 'deposit' };
+  /** An administrator's change: bumps `version`, and holds only while `version` is what was read. */
+  readonly profile?: ProfileChange;
+  readonly at: Instant;
+}
+
+export interface ProfileChange {
+  /** Undefined bumps the version whatever it was (a deposit). */
+  readonly ifVersion?: number;
+  readonly set: {
+    readonly name?: string | null;
+    readonly description?: string | null;
+    readonly startDate?: string | null;
+    readonly endDate?: string | null;
+    /** `closed` holds only while `held` is 0. */
+    readonly status?: AccountStatus;
+  };
+}
+
+/**
+ * Everything that one operation writes: all of it or nothing.
+ *
+ * - `hold.before` absent: the hold must be new. Else its stored `version` must be `before.version`.
+ * - `runs`, `deposit` and entries must be new, except a run with `before`, whose stored `corrections` must be as many.
+ * - `jobLink` must be new, or point to the same hold, or to `replaces`.
+ */
+export interface Booking {
+  readonly accounts: readonly AccountChange[];
+  readonly entries: readonly Entry[];
+  readonly hold?: { readonly before?: Hold; readonly after: Hold; readonly spec?: HoldSpec };
+  readonly runs?: readonly { readonly before?: BookedRun; readonly after: BookedRun }[];
+  readonly jobLink?: { readonly link: JobLink; readonly replaces?: string };
+  readonly deposit?: Deposit;
+}
+
+/** Why nothing was written: each part whose condition failed, as it is stored (null: it does not exist). */
+export interface Refusal {
+  readonly accounts: readonly { readonly account: string; readonly stored: Account | null }[];
+  readonly hold?: { readonly stored: Hold | null };
+  readonly runs: readonly { readonly runId: string; readonly stored: BookedRun | null }[];
+  readonly jobLink?: { readonly stored: JobLink | null };
+  readonly deposit?: { readonly stored: Deposit | null };
+}
+
+export type Outcome = { readonly booked: true } | { readonly booked: false; readonly refusal: Refusal };
+
+/**
+ * Where the money is kept. Reads of one item are strongly consistent; lists may lag.
+ *
+ * Every method may throw `StoreContended` (nothing was written, and trying again may succeed) or `StoreUnavailable`
+ * (a write may or may not have happened). All else it throws is a bug.
+ */
+export interface BudgetStore {
+  readAccount(account: string): Promise<Account | undefined>;
+  /** By name. */
+  listAccounts(page: PageRequest): Promise<Page<Account>>;
+  /** Creates the account with its opening entry, if any. False: the name is taken. */
+  createAccount(account: Account, opening: Entry | undefined): Promise<boolean>;
+  /** Removes an account with at most its opening entry, writing `closing`. False: more was booked, or its limit is another by now. */
+  removeAccount(account: Account, closing: Entry | undefined): Promise<boolean>;
+
+  commit(booking: Booking): Promise<Outcome>;
+
+  readDeposit(key: { account: string; depositId: string }): Promise<Deposit | undefined>;
+  /** Oldest first; `from` inclusive, `to` exclusive, by the entries' own time. Strongly consistent. */
+  listEntries(query: { account: string; from: Instant; to: Instant }, page: PageRequest): Promise<Page<Entry>>;
+
+  readHold(holdId: string): Promise<Hold | undefined>;
+  readSpec(holdId: string): Promise<HoldSpec | undefined>;
+  readRun(key: { owner: string; runId: string }): Promise<BookedRun | undefined>;
+  /** By run id. */
+  listRuns(owner: string, page: PageRequest): Promise<Page<BookedRun>>;
+  /** With a time: the submission at that time, else the latest one before it. Without: the latest. */
+  readJobLink(job: { cluster: string; jobId: string; submittedAt?: Instant }): Promise<JobLink | undefined>;
+  /** Newest first. */
+  listHoldsOfAccount(query: { account: string; state?: HoldState; user?: string }, page: PageRequest): Promise<Page<Hold>>;
+  /** Open holds, newest first. */
+  listOpenHoldsOfCluster(query: { cluster: string; bound?: boolean; createdBefore?: Instant }, page: PageRequest): Promise<Page<Hold>>;
+  /** Ids of open holds with `expiresAt <= now`, from an index that may lag. */
+  listOverdueHoldIds(query: { now: Instant; limit: number }): Promise<readonly string[]>;
+
+  readCluster(cluster: string): Promise<Cluster | undefined>;
+  listClusters(page: PageRequest): Promise<Page<Cluster>>;
+  /** Writes the heartbeat unless the name is claimed by another uid. Returns what is stored afterwards. */
+  beat(heartbeat: Cluster): Promise<Cluster>;
+
+  readPartition(partition: string): Promise<PartitionModel | undefined>;
+  listPartitions(page: PageRequest): Promise<Page<PartitionModel>>;
+  writePartition(model: PartitionModel): Promise<void>;
+  /** False: there was none. */
+  deletePartition(partition: string): Promise<boolean>;
+}
+
+/** Nothing was written, and trying again may succeed: a transaction conflict, or throttling. */
+export class StoreContended extends Error {
+  override readonly name = 'StoreContended';
+}
+
+/** No answer, or not a clear one: a write may or may not have happened. */
+export class StoreUnavailable extends Error {
+  override readonly name = 'StoreUnavailable';
+}
+
+/** What a use case works with, made anew for each request by the composition root. */
+export interface World {
+  readonly store: BudgetStore;
+  readonly prices: Prices;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly settings: Settings;
+}

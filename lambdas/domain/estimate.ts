@@ -1,0 +1,261 @@
+// What a job costs: nodes x (instance price x discount + node-hour overhead) x (time + overhead minutes), line by line.
+import { BudgetError } from '#domain/errors';
+import type { Job } from '#domain/job';
+import { ceilDiv, type MicroUsd } from '#domain/money';
+import type { InstanceOffer, PartitionModel, PriceSource } from '#domain/partition';
+
+/** EC2 bills Linux instances by the second, with a minimum of one minute (AWS, "EC2 On-Demand Pricing"). */
+export const MIN_BILLED_SECONDS = 60;
+
+const MILLION = 1_000_000n;
+const SECONDS_PER_HOUR = 3600n;
+/** 10^-10 dollars x millionths of discount x millionths of nodes x seconds per hour, over micro-dollars. */
+const SCALE = 10_000n * MILLION * MILLION * SECONDS_PER_HOUR;
+
+/** One kind of node that a partition may start. A null size is unknown (a flat rate says nothing of the node). */
+export interface NodeType {
+  readonly type: string;
+  readonly priceE10UsdPerHour: bigint;
+  readonly cpus: number | null;
+  readonly memoryMib: number | null;
+  readonly gpus: number | null;
+}
+
+/** The price terms of one partition, all that a hold must lock so that a later price change leaves it as it is. */
+export interface Rate {
+  readonly partition: string;
+  readonly nodeTypes: readonly NodeType[];
+  readonly shared: boolean;
+  readonly discountFactorE6: bigint;
+  readonly overheadSeconds: number;
+  readonly overheadPerNodeHour: MicroUsd;
+  readonly writeOffNodeFailures: boolean;
+  readonly source: PriceSource;
+  readonly priceDate: string | null;
+}
+
+export interface LineItem {
+  readonly name: 'instances' | 'discount' | 'overhead time' | 'node-hour overhead';
+  /** Millionths of node-hours. */
+  readonly nodeHoursE6: bigint;
+  /** 10^-10 dollars a node-hour; negative for a discount. */
+  readonly unitPriceE10: bigint;
+  readonly amount: MicroUsd;
+}
+
+/** What is priced: nodes in millionths (a share of a shared node is a fraction), on one type, for some seconds. */
+export interface Usage {
+  readonly nodeType: NodeType;
+  readonly nodesE6: bigint;
+  readonly seconds: number;
+}
+
+export interface Estimate {
+  readonly partition: string;
+  /** The dearest type that the job may get: the one that is held for. */
+  readonly nodeType: string;
+  /** Types that the job may get, the dearest for it first. */
+  readonly instanceTypes: readonly string[];
+  /** Of one task. */
+  readonly nodes: number;
+  readonly nodesE6: bigint;
+  readonly tasks: number;
+  readonly wallTimeSeconds: number;
+  readonly amount: MicroUsd;
+  readonly low: MicroUsd;
+  readonly high: MicroUsd;
+  readonly lineItems: readonly LineItem[];
+  readonly source: PriceSource;
+  readonly priceDate: string | null;
+}
+
+/** The terms of a partition at today's offers. Overhead that the site pays is in neither estimate, hold nor run. */
+export const rateOf = (model: PartitionModel, offers: readonly InstanceOffer[]): Rate => {
+  const [first] = offers;
+  if (first === undefined) throw new Error(`no offer for partition ${model.partition}: the caller answers no_price`);
+  return {
+    ...termsOf(model),
+    nodeTypes: offers.map((offer) => ({
+      type: offer.type,
+      priceE10UsdPerHour: offer.priceE10UsdPerHour,
+      cpus: model.threadsPerCore === 1 ? offer.physicalCores : offer.vcpus,
+      memoryMib: model.memoryPerNodeMib ?? offer.memoryMib,
+      gpus: offer.gpus,
+    })),
+    source: first.source,
+    priceDate: oldest(offers),
+  };
+};
+
+/** The terms of a partition that has no list price, at its administrator's flat rate. */
+export const flatRateOf = (model: PartitionModel, flatRatePerNodeHour: MicroUsd): Rate => ({
+  ...termsOf(model),
+  nodeTypes: [
+    { type: 'flat-rate', priceE10UsdPerHour: flatRatePerNodeHour * 10_000n, cpus: null, memoryMib: model.memoryPerNodeMib, gpus: null },
+  ],
+  source: 'flat-rate',
+  priceDate: null,
+});
+
+/**
+ * The cost of nodes for a time, rounded up once to the micro-dollar; the line items add up to it exactly.
+ * @param count how many such usages there are: the tasks of an array.
+ */
+export const costOf = (rate: Rate, usage: Usage, count = 1): { amount: MicroUsd; lineItems: LineItem[] } => {
+  const billedSeconds = Math.max(MIN_BILLED_SECONDS, usage.seconds + rate.overheadSeconds);
+  const instanceSeconds = billedSeconds - rate.overheadSeconds;
+  const price = usage.nodeType.priceE10UsdPerHour;
+  const nodesE6 = usage.nodesE6 * BigInt(count);
+  const line = (name: LineItem['name'], seconds: number, priceE16: bigint) => ({ name, seconds: BigInt(seconds), priceE16 });
+  const lines = [
+    line('instances', instanceSeconds, price * MILLION),
+    line('overhead time', rate.overheadSeconds, price * MILLION),
+    line('discount', billedSeconds, price * (rate.discountFactorE6 - MILLION)),
+    line('node-hour overhead', billedSeconds, rate.overheadPerNodeHour * 10_000n * MILLION),
+  ].filter((each) => each.name === 'instances' || (each.seconds !== 0n && each.priceE16 !== 0n));
+
+  let exact = 0n;
+  let rounded = 0n;
+  const lineItems = lines.map(({ name, seconds, priceE16 }): LineItem => {
+    exact += nodesE6 * seconds * priceE16;
+    const amount = ceilDiv(exact, SCALE) - rounded;
+    rounded += amount;
+    return { name, nodeHoursE6: ceilDiv(nodesE6 * seconds, SECONDS_PER_HOUR), unitPriceE10: priceE16 / MILLION, amount };
+  });
+  return { amount: rounded, lineItems };
+};
+
+/**
+ * The estimate of a job in one partition: the dearest of the types that its constraint allows and that it fits on.
+ * @throws BudgetError `does_not_fit`, naming what is too large for every type.
+ */
+export const estimateIn = (rate: Rate, job: Job, asked: { wallTimeSeconds: number; tasks: number }): Estimate => {
+  const fits = rate.nodeTypes.map((nodeType) => ({ nodeType, placement: placementOn(nodeType, job, rate) }));
+  const priced = fits.flatMap(({ nodeType, placement }) => {
+    if (typeof placement === 'string') return [];
+    const cost = costOf(rate, { nodeType, nodesE6: placement.nodesE6, seconds: asked.wallTimeSeconds }, asked.tasks);
+    return [{ nodeType, placement, ...cost }];
+  });
+  priced.sort((a, b) => (a.amount < b.amount ? 1 : a.amount > b.amount ? -1 : 0));
+  const [dearest] = priced;
+  const cheapest = priced.at(-1);
+  if (dearest === undefined || cheapest === undefined) {
+    const reasons = fits.map(({ nodeType, placement }) => `${nodeType.type}: ${placement}`);
+    throw new BudgetError('does_not_fit', `the job does not fit partition ${rate.partition}: ${reasons[0]}`, { partition: rate.partition, reasons });
+  }
+  return {
+    partition: rate.partition,
+    nodeType: dearest.nodeType.type,
+    instanceTypes: priced.map(({ nodeType }) => nodeType.type),
+    nodes: dearest.placement.nodes,
+    nodesE6: dearest.placement.nodesE6,
+    tasks: asked.tasks,
+    wallTimeSeconds: asked.wallTimeSeconds,
+    amount: dearest.amount,
+    low: cheapest.amount,
+    high: dearest.amount,
+    lineItems: dearest.lineItems,
+    source: rate.source,
+    priceDate: rate.priceDate,
+  };
+};
+
+/**
+ * Which of a partition's types a `--constraint` allows.
+ *
+ * Understood are features joined by `&` and `|`. Where Slurm's richer forms are used, or no features were imported, every
+ * type is allowed: then the dearest is held for, which is never too little.
+ */
+export const typesAllowedBy = (model: PartitionModel, constraint: string | undefined): readonly string[] => {
+  const features = model.features;
+  if (constraint === undefined || features === null || !/^[\w.-]+(?:[&|][\w.-]+)*$/.test(constraint)) return model.instanceTypes;
+  const wanted = constraint.split('|').map((term) => term.split('&'));
+  const allowed = model.instanceTypes.filter((type) => wanted.some((all) => all.every((feature) => features[type]?.includes(feature))));
+  return allowed.length > 0 ? allowed : model.instanceTypes;
+};
+
+/** Nodes in millionths for a run or a job that shares its nodes: the largest of its shares, never more than the whole nodes. */
+export const sharedNodesE6 = (
+  nodeType: NodeType,
+  demand: { nodes: number; cpus: number; memoryMib: number; gpus: number },
+): bigint => {
+  const wholeE6 = BigInt(demand.nodes) * MILLION;
+  const shares = [
+    shareE6(demand.cpus, nodeType.cpus),
+    shareE6(demand.memoryMib, nodeType.memoryMib),
+    shareE6(demand.gpus, nodeType.gpus),
+  ].filter((share) => share !== undefined);
+  const largest = shares.reduce((a, b) => (a > b ? a : b), 0n);
+  // Nothing known of the node or of the demand: then the whole node is the only price that is never too low.
+  return largest === 0n || largest > wholeE6 ? wholeE6 : largest;
+};
+
+const shareE6 = (demand: number, size: number | null): bigint | undefined =>
+  size === null || size === 0 ? undefined : ceilDiv(BigInt(demand) * MILLION, BigInt(size));
+
+const termsOf = (model: PartitionModel) => ({
+  partition: model.partition,
+  shared: model.allocation === 'shared',
+  discountFactorE6: model.discountFactorE6,
+  overheadSeconds: model.overhead === 'run' ? model.overheadMinutes * 60 : 0,
+  overheadPerNodeHour: model.overhead === 'run' ? model.overheadPerNodeHour : 0n,
+  writeOffNodeFailures: model.writeOffNodeFailures,
+});
+
+/** The oldest price date stands for all of them; one unknown date makes the whole unknown. */
+const oldest = (offers: readonly InstanceOffer[]): string | null => {
+  const dates = offers.map((offer) => offer.priceDate);
+  return dates.reduce((a, b) => (a === null || b === null ? null : a < b ? a : b));
+};
+
+interface Placement {
+  readonly nodes: number;
+  readonly nodesE6: bigint;
+}
+
+/** How many nodes of a type a job takes, or in words why it cannot run on it. */
+const placementOn = (nodeType: NodeType, job: Job, rate: Rate): Placement | string => {
+  const cpusPerTask = job.cpusPerTask ?? 1;
+  const ntasks = job.ntasks ?? 1;
+  const demand = { cpusPerTask, ntasks, cpus: Math.max(job.cpus ?? 1, ntasks * cpusPerTask) };
+  const needed = nodesNeeded(nodeType, job, demand);
+  if (typeof needed === 'string') return needed;
+  if (job.nodes !== undefined && job.nodes < needed) return `it needs ${needed} nodes of this type, and at most ${job.nodes} are asked for`;
+  const nodes = job.nodes ?? needed;
+  if (!rate.shared || job.exclusive === true || job.memoryMib === 0) return { nodes, nodesE6: BigInt(nodes) * MILLION };
+  const memoryMib = Math.max((job.memoryMib ?? 0) * nodes, (job.memoryPerCpuMib ?? 0) * demand.cpus);
+  const gpus = Math.max(job.gpus ?? 0, (job.gpusPerNode ?? 0) * nodes);
+  return { nodes, nodesE6: sharedNodesE6(nodeType, { nodes, cpus: Math.max(demand.cpus, nodes), memoryMib, gpus }) };
+};
+
+/** The fewest nodes of a type that hold the job's CPUs, tasks, memory and GPUs. */
+const nodesNeeded = (nodeType: NodeType, job: Job, demand: { cpusPerTask: number; ntasks: number; cpus: number }): number | string => {
+  const { cpus, memoryMib, gpus } = nodeType;
+  if (job.memoryMib !== undefined && memoryMib !== null && job.memoryMib > memoryMib) {
+    return `${job.memoryMib} MiB of memory per node, and a node has ${memoryMib} MiB`;
+  }
+  if (cpus === null) return nodesOfUnknownSize(job);
+  const memoryPerTaskMib = (job.memoryPerCpuMib ?? 0) * demand.cpusPerTask;
+  const tasksPerNode = Math.min(
+    Math.floor(cpus / demand.cpusPerTask),
+    memoryMib === null || memoryPerTaskMib === 0 ? Number.POSITIVE_INFINITY : Math.floor(memoryMib / memoryPerTaskMib),
+  );
+  if (tasksPerNode === 0) return `a task of ${demand.cpusPerTask} CPUs with its memory is larger than a node (${cpus} CPUs, ${memoryMib} MiB)`;
+  if ((job.gpusPerNode ?? 0) > (gpus ?? 0)) return `${job.gpusPerNode} GPUs per node, and a node has ${gpus ?? 0}`;
+  if ((job.gpus ?? 0) > 0 && (gpus ?? 0) === 0) return `${job.gpus} GPUs, and a node has none`;
+  const memoryMibOfAllCpus = (job.memoryPerCpuMib ?? 0) * demand.cpus;
+  return Math.max(
+    1,
+    job.minNodes ?? 1,
+    Math.ceil(demand.cpus / cpus),
+    Math.ceil(demand.ntasks / tasksPerNode),
+    gpus === null || gpus === 0 ? 1 : Math.ceil((job.gpus ?? 0) / gpus),
+    memoryMib === null || memoryMib === 0 ? 1 : Math.ceil(memoryMibOfAllCpus / memoryMib),
+  );
+};
+
+/** One task is on one node whatever its size; more tasks or GPUs could be spread over any number of nodes. */
+const nodesOfUnknownSize = (job: Job): number | string => {
+  if (job.nodes === undefined && ((job.ntasks ?? 1) > 1 || (job.gpus ?? 0) > 1)) return 'the size of its nodes is not known, so say --nodes';
+  return Math.max(1, job.minNodes ?? 1);
+};
