@@ -10,8 +10,8 @@ import type { BookedRun } from '#domain/run';
 
 export interface Clock {
   now(): Instant;
-  /** Resolves after so many milliseconds. */
-  sleep(ms: number): Promise<void>;
+  /** Resolves after so many milliseconds, or as soon as the signal is aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
 export interface Ids {

@@ -2,7 +2,7 @@
 import { costOf, type NodeType, type Rate, sharedNodesE6 } from '#domain/estimate';
 import type { HoldState, Terms } from '#domain/hold';
 import type { Instant } from '#domain/ledger';
-import { type MicroUsd, maxBigint } from '#domain/money';
+import type { MicroUsd } from '#domain/money';
 
 const MILLION = 1_000_000n;
 
@@ -73,7 +73,7 @@ export const isRestartedState = (state: string | null): boolean =>
 
 /** Whether a report repeats what is booked: then it gets the stored answer, else it is a conflict. */
 export const repeats = (booked: BookedRun, reportedCost: MicroUsd): boolean =>
-  reportedCost === booked.bookedCost || reportedCost === maxBigint(booked.cost, booked.writtenOff);
+  reportedCost === booked.bookedCost || (booked.corrections.length > 0 && reportedCost === booked.cost);
 
 const costOfInstances = (rate: Rate, instances: readonly { type: string; count: number }[], seconds: number): MicroUsd =>
   instances.reduce((sum, { type, count }) => {

@@ -1,0 +1,149 @@
+import { CHANGED, holdBooking, holdEntry, untilBooked } from '#app/book';
+import { pricingOf } from '#app/price-partitions';
+import type { AccountChange, Booking, World } from '#app/ports';
+import { accountNotFound, readAccountOrThrow, readHoldOrThrow, readSpecOf } from '#app/read';
+import { admitted, refusalOf, refused, specOf, standing, type Verdict } from '#app/verdict';
+import { type Account, dateOf, unwillingness } from '#domain/account';
+import { invalid } from '#domain/errors';
+import { type Hold, requireOpen, reprice, unconfirmedOf } from '#domain/hold';
+import type { Job } from '#domain/job';
+import { holdMore, type Instant } from '#domain/ledger';
+import { maxBigint, type MicroUsd } from '#domain/money';
+import { type Pricing, type Quote, quoteOf, termsOf } from '#domain/quote';
+
+/** New absolute values; absent ones stay. */
+export interface Adjustment {
+  readonly wallTimeSeconds?: number;
+  readonly nodes?: number;
+  readonly cpus?: number;
+  readonly gpus?: number;
+  readonly memoryMib?: number;
+  readonly memoryPerCpuMib?: number;
+  readonly account?: string;
+  readonly partitions?: readonly string[];
+  readonly tasks?: number;
+}
+
+export interface AdjustRequest {
+  readonly holdId: string;
+  readonly adjustment: Adjustment;
+  /** Ignore values below the stored ones: Slurm may still refuse the change, and the job would be underfunded. */
+  readonly mode: 'absolute' | 'raise-only';
+}
+
+/**
+ * Hold more, or less, because the job was changed. All or nothing: a raise that the account cannot pay changes nothing.
+ * Prices stay as locked, except of partitions that the hold did not price.
+ * @throws BudgetError hold_not_found, hold_closed, account_not_found, partition_not_found, no_price, no_wall_time,
+ *   does_not_fit, validation_failed
+ */
+export const adjustHold = (world: World, request: AdjustRequest): Promise<Verdict> =>
+  untilBooked(world, async () => {
+    const hold = requireOpen(await readHoldOrThrow(world.store, request.holdId));
+    const spec = await readSpecOf(world.store, hold);
+    const tasks = tasksAfter(hold, request);
+    const job = jobAfter(spec.job, hold, request);
+    const account = await readAccountOrThrow(world.store, job.account);
+    if (job === spec.job && tasks === hold.tasks) return standing({ account, hold, spec });
+
+    const pricing = await pricingAfter(world, hold, spec.job, job);
+    const whole = quoteOf(pricing, job, tasks - hold.tasksEnded);
+    const amount = request.mode === 'raise-only' && job.account === hold.account ? maxBigint(whole.holdAmount, hold.amount) : whole.holdAmount;
+    const quote = { ...whole, holdAmount: amount };
+    const more = job.account === hold.account ? amount - hold.amount : amount;
+    const asked = { account, job, pricing, quote, more };
+    const code = more > 0n ? refusalOf(world, account, quote, more) : undefined;
+    if (code !== undefined) return refused(code, asked);
+
+    const after = adjusted(world, hold, { job, tasks, pricing, quote });
+    const booking = bookingOf(world, hold, after, more);
+    const outcome = await world.store.commit({ ...booking, hold: { ...booking.hold, spec: specOf(job, quote) } });
+    if (outcome.booked) return admitted({ account: afterMore(account, hold, after, more), quote, hold: after });
+    return outcome.refusal.hold === undefined ? refusedByStore(world, outcome.refusal.accounts, asked) : CHANGED;
+  });
+
+/** The job's fields as they will be; the very same object when nothing changes. */
+const jobAfter = (job: Job, hold: Hold, { adjustment, mode }: AdjustRequest): Job => {
+  const { wallTimeSeconds, nodes, cpus, gpus, memoryMib, memoryPerCpuMib, account, partitions } = adjustment;
+  // What the user did not say was priced as something all the same, and a raise is above that.
+  const priced = { wallTimeSeconds: hold.terms.wallTimeSeconds, nodes: hold.terms.nodes };
+  const sizes = { wallTimeSeconds, nodes, cpus, gpus, memoryMib, memoryPerCpuMib };
+  const changed = Object.entries(sizes).filter(([name, value]) => {
+    if (value === undefined) return false;
+    const stored = job[name as keyof typeof sizes] ?? priced[name as keyof typeof priced];
+    return stored === undefined || (mode === 'raise-only' ? value > stored : value !== stored);
+  });
+  const words = {
+    ...(account === undefined || account === job.account ? {} : { account }),
+    ...(partitions === undefined || partitions.join() === job.partitions.join() ? {} : { partitions }),
+  };
+  return changed.length === 0 && Object.keys(words).length === 0 ? job : { ...job, ...Object.fromEntries(changed), ...words };
+};
+
+const tasksAfter = (hold: Hold, { adjustment, mode }: AdjustRequest): number => {
+  const { tasks } = adjustment;
+  if (tasks === undefined || (mode === 'raise-only' && tasks <= hold.tasks)) return hold.tasks;
+  if (tasks <= hold.tasksEnded) throw invalid('tasks', `${hold.tasksEnded} tasks have ended already: settle or release the hold instead`);
+  return tasks;
+};
+
+/** Locked prices for the partitions that were priced when the hold was placed; a move elsewhere is priced as of today. */
+const pricingAfter = async (world: World, hold: Hold, before: Job, job: Job): Promise<Pricing> => {
+  if (before.partitions.join() !== job.partitions.join()) return pricingOf(world, job);
+  const partitions = hold.terms.rates.map((rate) => ({ rate, defaultWallTimeSeconds: hold.terms.wallTimeSeconds }));
+  return { partitions, holdFactor: world.settings.holdFactor };
+};
+
+const adjusted = (world: World, hold: Hold, to: { job: Job; tasks: number; pricing: Pricing; quote: Quote }): Hold => {
+  const { hold: repriced } = reprice(hold, to.quote.holdAmount);
+  const runsUntil = world.clock.now() + to.quote.estimate.wallTimeSeconds * 1000 + world.settings.reconciliationTimeoutMs;
+  return {
+    ...repriced,
+    account: to.job.account,
+    partition: to.job.partitions.join(','),
+    tasks: to.tasks,
+    terms: termsOf(to.pricing, to.quote),
+    expiresAt: Math.max(hold.expiresAt, runsUntil),
+  };
+};
+
+/** Within one account the difference moves; to another account the whole hold does, in one transaction. */
+const bookingOf = (world: World, before: Hold, after: Hold, more: MicroUsd): Booking & { hold: { after: Hold } } => {
+  const at = world.clock.now();
+  const require: AccountChange['require'] = more > 0n ? { kind: 'demand', today: dateOf(at) } : { kind: 'fact' };
+  const entryOf = (hold: Hold, amount: MicroUsd) => holdEntry(world, hold, { type: 'adjust', amount, movement: holdMore(amount), at });
+  if (after.account === before.account) {
+    const booking = holdBooking(before, after, more === 0n ? [] : [entryOf(after, more)], at);
+    return { ...booking, accounts: booking.accounts.map((change) => ({ ...change, require })) };
+  }
+  const leaving = entryOf(before, -before.amount);
+  const arriving = entryOf(after, after.amount);
+  const change = (account: string, amount: MicroUsd, unconfirmed: MicroUsd) => ({ account, movement: holdMore(amount), unconfirmed, entries: 1, at });
+  return {
+    accounts: [
+      { ...change(after.account, after.amount, unconfirmedOf(after)), require },
+      { ...change(before.account, -before.amount, -unconfirmedOf(before)), require: { kind: 'fact' } },
+    ],
+    entries: [leaving, arriving],
+    hold: { before, after: { ...after, version: before.version + 1 } },
+  };
+};
+
+const afterMore = (account: Account, before: Hold, after: Hold, more: MicroUsd): Account => ({
+  ...account,
+  available: account.available - more,
+  held: account.held + more,
+  unconfirmed: account.unconfirmed + unconfirmedOf(after) - (before.account === after.account ? unconfirmedOf(before) : 0n),
+});
+
+const refusedByStore = (
+  world: World,
+  accounts: readonly { account: string; stored: Account | null }[],
+  asked: { account: Account; job: Job; pricing: Pricing; quote: Quote; more: MicroUsd },
+): Verdict | typeof CHANGED => {
+  const failed = accounts.find(({ account }) => account === asked.job.account);
+  if (failed === undefined) return CHANGED; // An entry id that was taken: try again with a new one.
+  if (failed.stored === null) throw accountNotFound(asked.job.account);
+  const demand = { amount: asked.more, today: dateOf(world.clock.now() satisfies Instant) };
+  return refused(unwillingness(failed.stored, demand) ?? 'insufficient_budget', { ...asked, account: failed.stored });
+};

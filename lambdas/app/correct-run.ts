@@ -1,0 +1,61 @@
+import { CHANGED, holdBooking, untilBooked } from '#app/book';
+import type { AccountChange, Booking, World } from '#app/ports';
+import { BudgetError, invalid } from '#domain/errors';
+import type { Hold } from '#domain/hold';
+import { type Entry, spendAvailable } from '#domain/ledger';
+import type { MicroUsd } from '#domain/money';
+import { type BookedRun, MAX_CORRECTIONS } from '#domain/run';
+
+export interface CorrectRequest {
+  readonly holdId: string;
+  readonly runId: string;
+  readonly actualCost: MicroUsd;
+  readonly correctionId: string;
+  readonly note: string;
+}
+
+/**
+ * Mend the cost of a booked run with one more entry; nothing is rewritten in the ledger. The same correction again changes
+ * nothing.
+ * @throws BudgetError run_not_found, or run_conflict for a correction id that was used with another cost
+ */
+export const correctRun = (world: World, request: CorrectRequest): Promise<BookedRun> =>
+  untilBooked(world, async () => {
+    const { holdId, runId, correctionId, actualCost } = request;
+    const run = await world.store.readRun({ owner: holdId, runId });
+    if (run === undefined) throw new BudgetError('run_not_found', `hold ${holdId} has no run ${runId}`, { hold_id: holdId, run_id: runId });
+    const earlier = run.corrections.find((each) => each.correctionId === correctionId);
+    if (earlier?.cost === actualCost) return run;
+    if (earlier !== undefined) {
+      throw new BudgetError('run_conflict', `correction ${correctionId} of run ${runId} was made with another cost: use a new correction_id`, { run_id: runId });
+    }
+    if (run.corrections.length >= MAX_CORRECTIONS) throw invalid('correction_id', `run ${runId} was corrected ${MAX_CORRECTIONS} times, the most that is kept`);
+    const hold = await world.store.readHold(holdId);
+    const after = { ...run, cost: actualCost, corrections: [...run.corrections, { correctionId, cost: actualCost }] };
+    const booking = bookingOf(world, { run, after, hold, note: request.note });
+    return (await world.store.commit(booking)).booked ? after : CHANGED;
+  });
+
+const bookingOf = (world: World, what: { run: BookedRun; after: BookedRun; hold: Hold | undefined; note: string }): Booking => {
+  const { run, after, hold, note } = what;
+  const at = world.clock.now();
+  const difference = after.cost - run.cost;
+  const movement = spendAvailable(difference);
+  const entry: Entry = {
+    entryId: world.ids.entryId(at),
+    at,
+    account: run.account,
+    type: 'correction',
+    amount: difference,
+    movement,
+    holdId: hold?.holdId ?? null,
+    jobId: run.jobId,
+    runId: run.runId,
+    user: run.user,
+    note,
+  };
+  const runs = [{ before: run, after }];
+  const account: AccountChange = { account: run.account, movement, unconfirmed: 0n, entries: 1, require: { kind: 'fact' }, at };
+  if (hold === undefined || hold.account !== run.account) return { accounts: [account], entries: [entry], runs };
+  return { ...holdBooking(hold, { ...hold, used: hold.used + difference }, [entry], at), runs };
+};

@@ -1,0 +1,257 @@
+import { requireCluster } from '#app/bind-hold';
+import { CHANGED, holdBooking, holdEntry, untilBooked } from '#app/book';
+import { rateNow } from '#app/price-partitions';
+import type { Outcome, World } from '#app/ports';
+import { accountNotFound, readJobLinkOrThrow } from '#app/read';
+import { BudgetError, invalid } from '#domain/errors';
+import type { Rate } from '#domain/estimate';
+import { type Hold, type Settled, settle } from '#domain/hold';
+import { type Entry, type Instant, spendAvailable } from '#domain/ledger';
+import type { MicroUsd } from '#domain/money';
+import { type BookedRun, isNodeFailure, isRestartedState, type RunUsage, repeats, runCost } from '#domain/run';
+
+/** DynamoDB takes 100 items in a transaction, and a run is two. */
+export const MAX_RUNS_PER_BATCH = 40;
+
+/** What somebody reports of one run. Either `actualCost` or `usage` is there. */
+export interface RunReport {
+  /** Defaults to the hold's id where the hold has one task. */
+  readonly runId?: string;
+  readonly actualCost?: MicroUsd;
+  readonly usage?: RunUsage;
+  readonly partition?: string;
+  readonly state?: string;
+  /** Defaults to what the state says: after REQUEUED and RESIZING another run follows. */
+  readonly final?: boolean;
+  readonly tasks: number;
+  readonly startedAt?: Instant;
+  readonly endedAt?: Instant;
+  readonly jobId?: string;
+  readonly user?: string;
+}
+
+export interface SettleRequest {
+  readonly holdId?: string;
+  readonly job?: { readonly cluster: string; readonly jobId: string; readonly submittedAt?: Instant };
+  readonly cluster?: string;
+  /** Whom to charge when nobody knows the hold. */
+  readonly account?: string;
+  readonly runs: readonly RunReport[];
+}
+
+/**
+ * Book ended runs against their hold: all of them or none. A run that was booked before at the same cost answers as then.
+ *
+ * Nothing here can be refused for lack of money, nor because the hold is closed: AWS has charged already, so the cost is
+ * booked late. An unknown hold is booked late too if the report names an account.
+ * @returns one booked run per report, in their order
+ * @throws BudgetError hold_not_found, job_not_found, cluster_conflict, run_conflict (which names the run), validation_failed
+ */
+export const settleRuns = async (world: World, request: SettleRequest): Promise<BookedRun[]> => {
+  const holdId = request.holdId ?? (await holdIdOfJob(world, request));
+  return untilBooked(world, async () => {
+    const hold = holdId === undefined ? undefined : await world.store.readHold(holdId);
+    if (hold !== undefined) requireCluster(hold, request.cluster);
+    const draft = hold === undefined ? await draftWithoutHold(world, { ...request, ...(holdId === undefined ? {} : { holdId }) }) : await draftOf(world, hold, request.runs);
+    return bookDraft(world, draft);
+  });
+};
+
+/** One report, as it would be booked, with its ledger entry. */
+interface Draft {
+  readonly hold: Hold | undefined;
+  readonly owner: string;
+  readonly account: string;
+  readonly reports: readonly { readonly report: RunReport; readonly runId: string; readonly cost: MicroUsd }[];
+}
+
+const holdIdOfJob = async (world: World, { job, account }: SettleRequest): Promise<string | undefined> => {
+  if (job === undefined) throw invalid('hold_id', 'name the hold: hold_id, transaction_id, or cluster and job_id');
+  const link = await readJobLinkOrThrow(world.store, job).catch((error: unknown) => {
+    if (account !== undefined && error instanceof BudgetError && error.code === 'job_not_found') return undefined;
+    throw error;
+  });
+  return link?.holdId;
+};
+
+const draftOf = async (world: World, hold: Hold, runs: readonly RunReport[]): Promise<Draft> => ({
+  hold,
+  owner: hold.holdId,
+  account: hold.account,
+  reports: await Promise.all(
+    runs.map(async (report) => ({ report, runId: runIdOf(report, hold), cost: await costOfReport(world, report, hold) })),
+  ),
+});
+
+const draftWithoutHold = async (world: World, { holdId, job, account, runs }: SettleRequest): Promise<Draft> => {
+  if (account === undefined) throw new BudgetError('hold_not_found', `there is no hold ${holdId}; name the account to book the run late`, { hold_id: holdId });
+  const owner = holdId ?? `job.${job?.cluster}.${job?.jobId}`;
+  const reports = runs.map(async (report) => {
+    const runId = report.runId ?? holdId;
+    if (runId === undefined) throw invalid('run_id', 'is required for a run whose hold is not known');
+    return { report, runId, cost: await costWithoutHold(world, report) };
+  });
+  return { hold: undefined, owner, account, reports: await Promise.all(reports) };
+};
+
+const runIdOf = (report: RunReport, hold: Hold): string => {
+  if (report.runId !== undefined) return report.runId;
+  if (hold.tasks === 1) return hold.holdId;
+  throw invalid('run_id', 'is required for a run of an array, whose hold has many');
+};
+
+/** At the prices locked in the hold, wherever they cover the partition that the run was in. */
+const costOfReport = async (world: World, report: RunReport, hold: Hold): Promise<MicroUsd> => {
+  if (report.actualCost !== undefined) return report.actualCost;
+  const usage = usageOf(report);
+  const partition = report.partition ?? hold.terms.partition;
+  const locked = hold.terms.rates.find((rate) => rate.partition === partition);
+  const rate = locked ?? (await currentRate(world, partition));
+  return rate === undefined ? 0n : runCost(rate, withPricedTypes(rate, usage), hold.terms);
+};
+
+const costWithoutHold = async (world: World, report: RunReport): Promise<MicroUsd> => {
+  if (report.actualCost !== undefined) return report.actualCost;
+  const usage = usageOf(report);
+  if (report.partition === undefined) throw invalid('partition', 'is required to price a run whose hold is not known');
+  const rate = await currentRate(world, report.partition);
+  if (rate === undefined) return 0n;
+  if (usage.nodes === undefined && usage.instances === undefined) throw invalid('nodes', 'is required to price a run whose hold is not known');
+  return runCost(rate, withPricedTypes(rate, usage), { nodeType: '', nodes: 1, nodesE6: 1_000_000n });
+};
+
+const usageOf = (report: RunReport): RunUsage => {
+  if (report.usage === undefined) throw new Error('a report has a cost or a usage: the contract demands it');
+  return report.usage;
+};
+
+/** Undefined: nobody guards that partition, so a run in it costs the budget nothing. */
+const currentRate = async (world: World, partition: string): Promise<Rate | undefined> => {
+  const model = await world.store.readPartition(partition);
+  return model === undefined ? undefined : rateNow(world.prices, model);
+};
+
+/** A type that was not priced is charged as the held one: a guess, but never $0, and the run must be booked. */
+const withPricedTypes = (rate: Rate, usage: RunUsage): RunUsage => {
+  const { instances, ...rest } = usage;
+  const known = instances?.every(({ type }) => rate.nodeTypes.some((each) => each.type === type)) ?? false;
+  if (instances === undefined || known) return usage;
+  return { ...rest, nodes: instances.reduce((sum, { count }) => sum + count, 0) };
+};
+
+/** Book what is not booked yet. Each failed condition comes back with what is stored, so a repetition costs no extra read. */
+const bookDraft = async (world: World, draft: Draft): Promise<BookedRun[] | typeof CHANGED> => {
+  const answers = new Map<string, BookedRun>();
+  for (;;) {
+    const { booking, runs } = compose(world, draft, answers);
+    const outcome: Outcome = runs.length === 0 ? { booked: true } : await world.store.commit(booking);
+    if (outcome.booked) {
+      for (const run of runs) answers.set(run.runId, run);
+      return draft.reports.map(({ runId, cost }) => answerOf(answers, runId, cost));
+    }
+    const repeated = outcome.refusal.runs.flatMap(({ stored }) => (stored === null ? [] : [stored]));
+    if (repeated.length === 0) {
+      if (draft.hold === undefined) throw accountNotFound(draft.account);
+      return CHANGED;
+    }
+    for (const stored of repeated) answers.set(stored.runId, stored);
+  }
+};
+
+const answerOf = (answers: ReadonlyMap<string, BookedRun>, runId: string, cost: MicroUsd): BookedRun => {
+  const booked = answers.get(runId);
+  if (booked === undefined) throw new Error(`run ${runId} was neither booked nor refused`);
+  return repeatedOrThrow(booked, cost);
+};
+
+const repeatedOrThrow = (booked: BookedRun, cost: MicroUsd): BookedRun => {
+  if (repeats(booked, cost)) return booked;
+  throw new BudgetError('run_conflict', `run ${booked.runId} is booked at another cost: mend it with a correction`, { run_id: booked.runId });
+};
+
+/** The booking of the draft's runs beside those that are booked already, each run settled on what the one before left. */
+const compose = (world: World, draft: Draft, booked: ReadonlyMap<string, BookedRun>) => {
+  const at = world.clock.now();
+  const runs = new Map<string, BookedRun>();
+  const entries: Entry[] = [];
+  let hold = draft.hold;
+  for (const { report, runId, cost } of draft.reports) {
+    const earlier = booked.get(runId) ?? runs.get(runId);
+    if (earlier !== undefined) {
+      repeatedOrThrow(earlier, cost);
+      continue;
+    }
+    const settled = hold === undefined ? lateWithoutHold(cost) : settleReport(hold, report, cost, at);
+    const run = bookedRun(draft, { report, runId, cost, settled, at });
+    runs.set(runId, run);
+    entries.push(entryOf(world, draft, run, settled));
+    if (settled.hold !== undefined) hold = settled.hold;
+  }
+  const after = [...runs.values()].map((run) => ({ after: run }));
+  const booking = draft.hold === undefined || hold === undefined ? bookingWithoutHold(draft.account, entries, at) : holdBooking(draft.hold, hold, entries, at);
+  return { booking: { ...booking, runs: after }, runs: [...runs.values()] };
+};
+
+type SettledOrLate = Omit<Settled, 'hold'> & { readonly hold?: Hold };
+
+const settleReport = (hold: Hold, report: RunReport, cost: MicroUsd, at: Instant): SettledOrLate => {
+  const rate = hold.terms.rates.find(({ partition }) => partition === (report.partition ?? hold.terms.partition));
+  const state = report.state ?? null;
+  return settle(
+    hold,
+    {
+      cost,
+      final: report.final ?? !isRestartedState(state),
+      writtenOff: isNodeFailure(state) && (rate?.writeOffNodeFailures ?? false),
+      tasks: report.tasks,
+    },
+    at,
+  );
+};
+
+const lateWithoutHold = (cost: MicroUsd): SettledOrLate => ({ movement: spendAvailable(cost), type: 'late_settle', share: 0n, refund: 0n, late: true });
+
+const bookedRun = (
+  draft: Draft,
+  { report, runId, cost, settled, at }: { report: RunReport; runId: string; cost: MicroUsd; settled: SettledOrLate; at: Instant },
+): BookedRun => {
+  const isWrittenOff = settled.type === 'write_off';
+  return {
+    owner: draft.owner,
+    runId,
+    account: draft.account,
+    jobId: report.jobId ?? draft.hold?.jobId ?? null,
+    user: report.user ?? draft.hold?.user ?? null,
+    bookedCost: cost,
+    cost: isWrittenOff ? 0n : cost,
+    writtenOff: isWrittenOff ? cost : 0n,
+    share: settled.share,
+    refund: settled.refund,
+    holdState: settled.hold?.state ?? null,
+    late: settled.late,
+    final: report.final ?? !isRestartedState(report.state ?? null),
+    tasks: report.tasks,
+    elapsedSeconds: report.usage?.elapsedSeconds ?? null,
+    partition: report.partition ?? draft.hold?.terms.partition ?? null,
+    nodes: report.usage?.nodes ?? null,
+    state: report.state ?? null,
+    startedAt: report.startedAt ?? null,
+    endedAt: report.endedAt ?? null,
+    bookedAt: at,
+    corrections: [],
+  };
+};
+
+const entryOf = (world: World, draft: Draft, run: BookedRun, settled: SettledOrLate): Entry => {
+  const what = { type: settled.type, amount: run.bookedCost, movement: settled.movement, at: run.bookedAt, runId: run.runId };
+  const ofHold = draft.hold === undefined ? undefined : holdEntry(world, draft.hold, what);
+  const note = run.state;
+  if (ofHold !== undefined) return { ...ofHold, jobId: run.jobId, user: run.user, note };
+  const { at, ...rest } = what;
+  return { ...rest, entryId: world.ids.entryId(at), at, account: draft.account, holdId: null, jobId: run.jobId, user: run.user, note };
+};
+
+const bookingWithoutHold = (account: string, entries: readonly Entry[], at: Instant) => ({
+  accounts: [{ account, movement: spendAvailable(entries.reduce((sum, { movement }) => sum + movement.used, 0n)), unconfirmed: 0n, entries: entries.length, require: { kind: 'fact' as const }, at }],
+  entries,
+});

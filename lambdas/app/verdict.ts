@@ -1,0 +1,78 @@
+// The answer to "may this job run?", for quote, check and adjust alike.
+import type { HoldSpec, World } from '#app/ports';
+import { type Account, dateOf, unwillingness } from '#domain/account';
+import type { Hold } from '#domain/hold';
+import type { Job } from '#domain/job';
+import { MAX_AMOUNT_MICRO_USD, type MicroUsd } from '#domain/money';
+import { admissionMessage, type Offers, offersFor, type Pricing, type Quote, type RefusalCode, refusalMessage } from '#domain/quote';
+
+export interface Verdict {
+  readonly decision: 'admitted' | 'refused';
+  readonly message: string;
+  /** What the job is estimated at: of the request when just priced, of the hold when it was placed before. */
+  readonly estimate: HoldSpec['estimate'] & { readonly nodes: number; readonly wallTimeSeconds: number };
+  readonly holdAmount: MicroUsd;
+  /** The account as it was read, less this hold. Advisory: others spend at the same time. */
+  readonly account: Account;
+  readonly hold: Hold | null;
+  readonly refusal?: { readonly code: RefusalCode; readonly shortfall?: MicroUsd; readonly offers: Offers };
+}
+
+/** Why the account or the limits would not take this quote now, or undefined. `more` is what must come from available. */
+export const refusalOf = (world: World, account: Account, quote: Quote, more = quote.holdAmount): RefusalCode | undefined => {
+  if (quote.holdAmount > MAX_AMOUNT_MICRO_USD) return 'limit_exceeded';
+  return unwillingness(account, { amount: more, today: dateOf(world.clock.now()) });
+};
+
+/** The refusal that a user can act on: amounts as they would be, and what would fit. */
+export const refused = (code: RefusalCode, asked: { account: Account; job: Job; pricing: Pricing; quote: Quote; more?: MicroUsd }): Verdict => {
+  const { account, job, pricing, quote } = asked;
+  const more = asked.more ?? quote.holdAmount;
+  const payable = account.available + quote.holdAmount - more;
+  const offers = code === 'insufficient_budget' || code === 'limit_exceeded' ? offersFor(pricing, job, quote, payable) : {};
+  return {
+    decision: 'refused',
+    message: refusalMessage({ code, account, quote, offers }),
+    estimate: estimateOf(quote),
+    holdAmount: quote.holdAmount,
+    account,
+    hold: null,
+    refusal: { code, ...(code === 'insufficient_budget' ? { shortfall: more - account.available } : {}), offers },
+  };
+};
+
+/** Admitted; `hold` is null for a quote. `account` is as it was read, less what this hold takes. */
+export const admitted = (asked: { account: Account; quote: Quote; hold: Hold | null }): Verdict => ({
+  decision: 'admitted',
+  message: admissionMessage(asked.account, asked.quote.holdAmount),
+  estimate: estimateOf(asked.quote),
+  holdAmount: asked.quote.holdAmount,
+  account: asked.account,
+  hold: asked.hold,
+});
+
+/** The answer of a hold that was placed before, at its present amount. */
+export const standing = (asked: { account: Account; hold: Hold; spec: HoldSpec }): Verdict => ({
+  decision: 'admitted',
+  message: admissionMessage(asked.account, asked.hold.amount),
+  estimate: { ...asked.spec.estimate, nodes: asked.hold.terms.nodes, wallTimeSeconds: asked.hold.terms.wallTimeSeconds },
+  holdAmount: asked.hold.amount,
+  account: asked.account,
+  hold: asked.hold,
+});
+
+/** The account once `amount` of it is held. */
+export const lessHold = (account: Account, amount: MicroUsd): Account => ({
+  ...account,
+  available: account.available - amount,
+  held: account.held + amount,
+  unconfirmed: account.unconfirmed + amount,
+});
+
+/** What is kept beside the hold, for whoever looks at it later. */
+export const specOf = (job: Job, { estimate }: Quote): HoldSpec => {
+  const { amount, low, high, source, priceDate, instanceTypes, lineItems } = estimate;
+  return { job, estimate: { amount, low, high, source, priceDate, instanceTypes, lineItems } };
+};
+
+const estimateOf = ({ estimate }: Quote): Verdict['estimate'] => estimate;
