@@ -168,6 +168,7 @@ describe('parseGpuRequest', () => {
     ['gpu_extra:2', { gpus: 0 }],
     ['mygpu:2', { gpus: 0 }],
     ['my:gres:gpu:2', { gpus: 0 }],
+    ['gpgres:u:2', { gpus: 0 }],
     ['notgres/gpu:2', { gpus: 0 }],
   ])('reads %s', (text, request) => {
     expect(parseGpuRequest(text)).toStrictEqual(request);
@@ -180,6 +181,7 @@ describe('parseGpuRequest', () => {
     ['gpu:a100:', /gpu\[:type]\[:count]/],
     ['gpu:a100:x', /gpu\[:type]\[:count]/],
     ['gpu:a100:-4', /gpu\[:type]\[:count]/],
+    ['gpu:a100:gpu:2', /gpu\[:type]\[:count]/],
     ['gpu:a100:4:5', /gpu\[:type]\[:count]/],
     ['gpu:a100:4(S:0)', /gpu\[:type]\[:count]/],
     ['gpu:-1', /gpu\[:type]\[:count]/],
