@@ -3,7 +3,7 @@
 // Money is micro-USD, factors are millionths (E6), unit prices 10^-10 dollars (E10). Times are epoch milliseconds in
 // attributes and ISO in keys. Null is an absent attribute, so that conditions can ask for it. A hold's own id is only in its
 // key: the item is written whole at each change, and a kilobyte is one write unit.
-import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import { type Item, numbersIn, type Reader, reader, wholeNumbers } from '#adapters/dynamo-attributes';
 import type { Cluster, Deposit, HoldSpec, JobLink } from '#app/ports';
 import {
   accountDirectoryKey,
@@ -15,6 +15,7 @@ import {
   holdKey,
   ITEM_VERSION,
   jobKey,
+  type Key,
   partitionKey,
   RUN_PREFIX,
   runKey,
@@ -29,12 +30,6 @@ import type { Entry } from '#domain/ledger';
 import type { PartitionModel } from '#domain/partition';
 import type { BookedRun } from '#domain/run';
 
-/** An item as the document client takes and gives it: keys, attributes, integers read as bigint. */
-export type Item = Record<string, unknown>;
-
-const item = (key: { pk: string; sk: string }, attributes: Item): Item => wholeNumbers({ ...key, v: ITEM_VERSION, ...attributes });
-
-/** @returns the account's item and its row in the directory */
 export const encodeAccount = (account: Account): Item =>
   item(accountKey(account.account), {
     account: account.account,
@@ -50,8 +45,6 @@ export const encodeAccount = (account: Account): Item =>
     status: account.status,
     version: account.version,
     entry_count: account.entryCount,
-    // Says ever after whether anything was booked since: only then may the account be removed without a trace.
-    entries_at_birth: account.entryCount,
     created_at: account.createdAt,
     updated_at: account.updatedAt,
   });
@@ -395,79 +388,6 @@ export const decodePartition = (stored: Item): PartitionModel => {
   };
 };
 
-/** An item in DynamoDB's own notation, as refusals and streams carry it, read as the document client reads the rest. */
-export const fromAttributes = (attributes: Record<string, AttributeValue>): Item =>
-  Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, fromAttribute(value)]));
-
-const fromAttribute = (value: AttributeValue): unknown => {
-  if (value.S !== undefined) return value.S;
-  if (value.N !== undefined) return BigInt(value.N);
-  if (value.BOOL !== undefined) return value.BOOL;
-  if (value.L !== undefined) return value.L.map(fromAttribute);
-  if (value.M !== undefined) return fromAttributes(value.M);
-  throw new Error(`no item of ours has an attribute of type ${Object.keys(value).join()}`);
-};
+const item = (key: Key, attributes: Item): Item => wholeNumbers({ ...key, v: ITEM_VERSION, ...attributes });
 
 const orAbsent = <T>(value: T | null): T | undefined => value ?? undefined;
-
-/** Refuses fractions on the way in: written once, they could never be read as integers again. */
-const wholeNumbers = <T>(value: T): T => {
-  if (typeof value === 'number' && !Number.isSafeInteger(value)) throw new Error(`items hold integers only, so ${value} cannot be stored`);
-  if (typeof value === 'object' && value !== null) Object.values(value).forEach(wholeNumbers);
-  return value;
-};
-
-const numbersIn = (value: unknown): unknown => {
-  if (typeof value === 'bigint') return Number(value);
-  if (Array.isArray(value)) return value.map(numbersIn);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, numbersIn(each)]));
-};
-
-type Reader = ReturnType<typeof reader>;
-
-/** Reads attributes by name. One that is missing or of another type is a bug or a foreign hand, never something to guess. */
-const reader = (stored: Item) => {
-  const unreadable = (name: string, wanted: string): never => {
-    throw new Error(`item ${stored.pk ?? '(nested)'} / ${stored.sk ?? ''}: attribute ${name} is no ${wanted}`);
-  };
-  const version = stored.v;
-  if (version !== undefined && version !== BigInt(ITEM_VERSION)) unreadable('v', `version that this program knows (${version})`);
-  const optional = <T>(name: string, read: (name: string) => T): T | null => (stored[name] === undefined ? null : read(name));
-
-  const text = <T extends string = string>(name: string): T => {
-    const value = stored[name];
-    return typeof value === 'string' ? (value as T) : unreadable(name, 'text');
-  };
-  const integer = (name: string): bigint => {
-    const value = stored[name];
-    return typeof value === 'bigint' ? value : unreadable(name, 'integer');
-  };
-  const number = (name: string): number => Number(integer(name));
-  const flag = (name: string): boolean => {
-    const value = stored[name];
-    return typeof value === 'boolean' ? value : unreadable(name, 'flag');
-  };
-  const list = (name: string): unknown[] => {
-    const value = stored[name];
-    return Array.isArray(value) ? value : unreadable(name, 'list');
-  };
-  const map = (name: string): ItemReader => {
-    const value = stored[name];
-    return typeof value === 'object' && value !== null ? reader(value as Item) : unreadable(name, 'map');
-  };
-  return {
-    has: (name: string): boolean => stored[name] !== undefined,
-    all: (): Item => stored,
-    text,
-    textOrNull: <T extends string = string>(name: string): T | null => optional(name, text<T>),
-    texts: (name: string): string[] => list(name) as string[],
-    integer,
-    integerOrNull: (name: string): bigint | null => optional(name, integer),
-    number,
-    numberOrNull: (name: string): number | null => optional(name, number),
-    flag,
-    map,
-    maps: (name: string): ItemReader[] => list(name).map((each) => reader(each as Item)),
-  };
-};

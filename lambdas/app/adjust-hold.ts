@@ -1,14 +1,14 @@
 import { CHANGED, holdBooking, holdEntry, untilBooked } from '#app/book';
-import { pricingOf } from '#app/price-partitions';
 import type { AccountChange, Booking, World } from '#app/ports';
+import { pricingOf } from '#app/price-partitions';
 import { accountNotFound, readAccountOrThrow, readHoldOrThrow, readSpecOf } from '#app/read';
 import { admitted, refusalOf, refused, specOf, standing, type Verdict } from '#app/verdict';
 import { type Account, dateOf, unwillingness } from '#domain/account';
 import { invalid } from '#domain/errors';
-import { type Hold, requireOpen, reprice, unconfirmedOf } from '#domain/hold';
+import { type Hold, reprice, requireOpen, unconfirmedOf } from '#domain/hold';
 import type { Job } from '#domain/job';
 import { holdMore, type Instant } from '#domain/ledger';
-import { maxBigint, type MicroUsd } from '#domain/money';
+import { type MicroUsd, maxBigint } from '#domain/money';
 import { type Pricing, type Quote, quoteOf, termsOf } from '#domain/quote';
 
 /** New absolute values; absent ones stay. */
@@ -48,7 +48,8 @@ export const adjustHold = (world: World, request: AdjustRequest): Promise<Verdic
 
     const pricing = await pricingAfter(world, hold, spec.job, job);
     const whole = quoteOf(pricing, job, tasks - hold.tasksEnded);
-    const amount = request.mode === 'raise-only' && job.account === hold.account ? maxBigint(whole.holdAmount, hold.amount) : whole.holdAmount;
+    const amount =
+      request.mode === 'raise-only' && job.account === hold.account ? maxBigint(whole.holdAmount, hold.amount) : whole.holdAmount;
     const quote = { ...whole, holdAmount: amount };
     const more = job.account === hold.account ? amount - hold.amount : amount;
     const asked = { account, job, pricing, quote, more };
@@ -118,7 +119,13 @@ const bookingOf = (world: World, before: Hold, after: Hold, more: MicroUsd): Boo
   }
   const leaving = entryOf(before, -before.amount);
   const arriving = entryOf(after, after.amount);
-  const change = (account: string, amount: MicroUsd, unconfirmed: MicroUsd) => ({ account, movement: holdMore(amount), unconfirmed, entries: 1, at });
+  const change = (account: string, amount: MicroUsd, unconfirmed: MicroUsd) => ({
+    account,
+    movement: holdMore(amount),
+    unconfirmed,
+    entries: 1,
+    at,
+  });
   return {
     accounts: [
       { ...change(after.account, after.amount, unconfirmedOf(after)), require },

@@ -43,7 +43,10 @@ const CLOCK_SKEW_MS = 60 * 60 * 1000;
  * @throws BudgetError account_not_found, account_contended (an account that never holds still)
  */
 export const auditAccounts = async (world: World, request: AuditRequest): Promise<Audit> => {
-  const page = request.account === undefined ? await world.store.listAccounts(request.page) : { items: [await readAccountOrThrow(world.store, request.account)] };
+  const page =
+    request.account === undefined
+      ? await world.store.listAccounts(request.page)
+      : { items: [await readAccountOrThrow(world.store, request.account)] };
   let entries = 0;
   const differences: Difference[] = [];
   for (const { account } of page.items) {
@@ -164,5 +167,8 @@ const repair = async (world: World, { account, columns, count }: Look): Promise<
   // The store adds 1 for the entry; what else the count is off by is mended with it.
   const entries = count + 1 - account.entryCount;
   const profile = { set: {}, ifVersion: account.version };
-  await world.store.commit({ accounts: [{ account: account.account, movement: difference, unconfirmed: 0n, entries, require: { kind: 'fact' }, profile, at }], entries: [entry] });
+  await world.store.commit({
+    accounts: [{ account: account.account, movement: difference, unconfirmed: 0n, entries, require: { kind: 'fact' }, profile, at }],
+    entries: [entry],
+  });
 };

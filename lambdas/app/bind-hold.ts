@@ -32,11 +32,25 @@ export const bindHold = (world: World, request: BindRequest): Promise<Hold> =>
     if (change === undefined) return hold;
 
     const at = world.clock.now();
-    const entries = repriced === undefined ? [] : [holdEntry(world, change.hold, { type: 'adjust', amount: repriced.movement.held, movement: repriced.movement, at, note: 'nodes allocated' })];
+    const entries =
+      repriced === undefined
+        ? []
+        : [
+            holdEntry(world, change.hold, {
+              type: 'adjust',
+              amount: repriced.movement.held,
+              movement: repriced.movement,
+              at,
+              note: 'nodes allocated',
+            }),
+          ];
     const replaces = await replaceableLink(world, request);
     const booking = {
       ...holdBooking(hold, change.hold, entries, at),
-      jobLink: { link: { cluster: request.cluster, jobId: request.jobId, submittedAt: request.submittedAt, holdId: hold.holdId }, ...replaces },
+      jobLink: {
+        link: { cluster: request.cluster, jobId: request.jobId, submittedAt: request.submittedAt, holdId: hold.holdId },
+        ...replaces,
+      },
     };
     const outcome = await world.store.commit(booking);
     return outcome.booked ? booking.hold.after : CHANGED;
@@ -45,7 +59,9 @@ export const bindHold = (world: World, request: BindRequest): Promise<Hold> =>
 /** A hold's verbs are for its own cluster: job ids of different clusters mean nothing to each other. */
 export const requireCluster = (hold: Hold, cluster: string | undefined): void => {
   if (cluster === undefined || cluster === hold.cluster) return;
-  throw new BudgetError('cluster_conflict', `hold ${hold.holdId} belongs to cluster ${hold.cluster}, not to ${cluster}`, { cluster: hold.cluster });
+  throw new BudgetError('cluster_conflict', `hold ${hold.holdId} belongs to cluster ${hold.cluster}, not to ${cluster}`, {
+    cluster: hold.cluster,
+  });
 };
 
 /** A job whose hold is closed may be bound to a new one; a job with an open hold keeps it. */
@@ -57,7 +73,9 @@ export const replaceableLink = async (
   if (link === undefined || link.submittedAt !== job.submittedAt || link.holdId === job.holdId) return {};
   const other = await world.store.readHold(link.holdId);
   if (other?.state === 'open') {
-    throw new BudgetError('hold_conflict', `job ${job.jobId} of cluster ${job.cluster} has the open hold ${other.holdId}`, { hold_id: other.holdId });
+    throw new BudgetError('hold_conflict', `job ${job.jobId} of cluster ${job.cluster} has the open hold ${other.holdId}`, {
+      hold_id: other.holdId,
+    });
   }
   return { replaces: link.holdId };
 };

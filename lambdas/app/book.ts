@@ -44,11 +44,17 @@ export const holdEntry = (
  *
  * What an account holds unconfirmed follows from the hold before and after, so it is computed here, for every verb alike.
  */
-export const holdBooking = (before: Hold | undefined, after: Hold, entries: readonly Entry[], at: Instant): Booking & { hold: { after: Hold } } => {
+export const holdBooking = (
+  before: Hold | undefined,
+  after: Hold,
+  entries: readonly Entry[],
+  at: Instant,
+): Booking & { hold: { after: Hold } } => {
   const unconfirmed = unconfirmedOf(after) - (before === undefined ? 0n : unconfirmedOf(before));
   const movement = entries.reduce<Movement>((sum, entry) => add(sum, entry.movement), NOTHING);
   const heldBefore = before?.amount ?? 0n;
-  if (movement.held !== after.amount - heldBefore) throw new Error(`entries move ${movement.held} held, the hold ${after.amount - heldBefore}`);
+  if (movement.held !== after.amount - heldBefore)
+    throw new Error(`entries move ${movement.held} held, the hold ${after.amount - heldBefore}`);
   const account: AccountChange = { account: after.account, movement, unconfirmed, entries: entries.length, require: { kind: 'fact' }, at };
   return {
     accounts: entries.length === 0 && unconfirmed === 0n ? [] : [account],

@@ -16,7 +16,10 @@ export const limitChange = (
   const type = by < 0n ? 'withdrawal' : 'deposit';
   const entries = by === 0n ? [] : [limitEntry(world, { account: account.account, type, amount: by < 0n ? -by : by, at, note })];
   const kind = by === 0n ? 'fact' : by < 0n ? 'withdraw' : 'deposit';
-  return { change: { account: account.account, movement: limitBy(by), unconfirmed: 0n, entries: entries.length, require: { kind }, profile, at }, entries };
+  return {
+    change: { account: account.account, movement: limitBy(by), unconfirmed: 0n, entries: entries.length, require: { kind }, profile, at },
+    entries,
+  };
 };
 
 /** The account after its administrator's change. */
@@ -36,6 +39,7 @@ export const limitRefusal = (stored: Account, by: MicroUsd): BudgetError | undef
       { account: stored.account },
     );
   }
-  if (by > 0n && stored.limit + by > MAX_AMOUNT_MICRO_USD) return invalid('amount', `the limit would pass ${formatUsd(MAX_AMOUNT_MICRO_USD)}`);
+  if (by > 0n && stored.limit + by > MAX_AMOUNT_MICRO_USD)
+    return invalid('amount', `the limit would pass ${formatUsd(MAX_AMOUNT_MICRO_USD)}`);
   return undefined;
 };

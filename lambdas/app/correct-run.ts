@@ -27,9 +27,14 @@ export const correctRun = (world: World, request: CorrectRequest): Promise<Booke
     const earlier = run.corrections.find((each) => each.correctionId === correctionId);
     if (earlier?.cost === actualCost) return run;
     if (earlier !== undefined) {
-      throw new BudgetError('run_conflict', `correction ${correctionId} of run ${runId} was made with another cost: use a new correction_id`, { run_id: runId });
+      throw new BudgetError(
+        'run_conflict',
+        `correction ${correctionId} of run ${runId} was made with another cost: use a new correction_id`,
+        { run_id: runId },
+      );
     }
-    if (run.corrections.length >= MAX_CORRECTIONS) throw invalid('correction_id', `run ${runId} was corrected ${MAX_CORRECTIONS} times, the most that is kept`);
+    if (run.corrections.length >= MAX_CORRECTIONS)
+      throw invalid('correction_id', `run ${runId} was corrected ${MAX_CORRECTIONS} times, the most that is kept`);
     const hold = await world.store.readHold(holdId);
     const after = { ...run, cost: actualCost, corrections: [...run.corrections, { correctionId, cost: actualCost }] };
     const booking = bookingOf(world, { run, after, hold, note: request.note });

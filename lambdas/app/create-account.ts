@@ -19,7 +19,10 @@ export interface NewAccount {
  */
 export const createAccount = async (world: World, asked: NewAccount): Promise<Account> => {
   const at = world.clock.now();
-  const opening = asked.limit === 0n ? undefined : limitEntry(world, { account: asked.account, type: 'deposit', amount: asked.limit, at, note: 'opening' });
+  const opening =
+    asked.limit === 0n
+      ? undefined
+      : limitEntry(world, { account: asked.account, type: 'deposit', amount: asked.limit, at, note: 'opening' });
   const account: Account = {
     ...asked,
     available: asked.limit,
@@ -33,9 +36,13 @@ export const createAccount = async (world: World, asked: NewAccount): Promise<Ac
     updatedAt: at,
   };
   if (await world.store.createAccount(account, opening)) return account;
-  throw new BudgetError('account_exists', `account ${asked.account} exists, or was closed and keeps its name: choose another, or update it`, {
-    account: asked.account,
-  });
+  throw new BudgetError(
+    'account_exists',
+    `account ${asked.account} exists, or was closed and keeps its name: choose another, or update it`,
+    {
+      account: asked.account,
+    },
+  );
 };
 
 /** The record of a change of the limit: `amount` is never negative, the type tells the direction. */

@@ -1,4 +1,4 @@
-import { untilBooked, CHANGED } from '#app/book';
+import { CHANGED, untilBooked } from '#app/book';
 import { limitEntry } from '#app/create-account';
 import type { World } from '#app/ports';
 import { readAccountOrThrow } from '#app/read';

@@ -31,7 +31,9 @@ export const deposit = (world: World, request: DepositRequest): Promise<Account>
     const earlier = outcome.refusal.deposit?.stored;
     if (earlier?.amount === amount) return readAccountOrThrow(world.store, request.account);
     if (earlier) {
-      throw new BudgetError('deposit_conflict', `deposit_id ${depositId} was used for another amount: make a new one for each deposit`, { deposit_id: depositId });
+      throw new BudgetError('deposit_conflict', `deposit_id ${depositId} was used for another amount: make a new one for each deposit`, {
+        deposit_id: depositId,
+      });
     }
     const [failed] = outcome.refusal.accounts;
     if (failed === undefined) return CHANGED;

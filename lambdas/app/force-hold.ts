@@ -1,8 +1,8 @@
 import { replaceableLink, requireCluster } from '#app/bind-hold';
 import { CHANGED, holdBooking, holdEntry, untilBooked } from '#app/book';
 import { newHold } from '#app/place-hold';
-import { pricingOf } from '#app/price-partitions';
 import type { World } from '#app/ports';
+import { pricingOf } from '#app/price-partitions';
 import { readAccountOrThrow } from '#app/read';
 import { specOf } from '#app/verdict';
 import { BudgetError } from '#domain/errors';
@@ -37,7 +37,8 @@ const placeForced = async (world: World, request: ForceRequest): Promise<Hold | 
   const account = await readAccountOrThrow(world.store, job.account);
   const pricing = await pricingOf(world, job);
   const quote = quoteOf(pricing, job);
-  if (quote.holdAmount > MAX_AMOUNT_MICRO_USD) throw new BudgetError('does_not_fit', 'the job costs more than can be held at all', { partition: quote.estimate.partition });
+  if (quote.holdAmount > MAX_AMOUNT_MICRO_USD)
+    throw new BudgetError('does_not_fit', 'the job costs more than can be held at all', { partition: quote.estimate.partition });
   const at = Math.max(world.clock.now(), account.createdAt);
   const hold = { ...bound(newHold(world, { job, holdId, pricing, quote, at }), request), forced: true };
   const movement = holdMore(hold.amount);

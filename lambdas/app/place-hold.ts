@@ -1,6 +1,6 @@
 import { holdBooking, holdEntry } from '#app/book';
-import { pricingOf } from '#app/price-partitions';
 import type { World } from '#app/ports';
+import { pricingOf } from '#app/price-partitions';
 import { accountNotFound, readSpecOf } from '#app/read';
 import { admitted, lessHold, refusalOf, refused, specOf, standing, type Verdict } from '#app/verdict';
 import { type Account, dateOf, unwillingness } from '#domain/account';
@@ -78,7 +78,9 @@ const tryToPlace = async (world: World, { job, holdId }: PlaceRequest, account: 
 /** The same request again gets the stored answer; anything else under a used id is a conflict. */
 const repeated = async (world: World, { job }: PlaceRequest, hold: Hold): Promise<Verdict> => {
   if (hold.fingerprint !== world.ids.sha256(canonicalJob(job))) {
-    throw new BudgetError('hold_conflict', `hold_id ${hold.holdId} was used for another request: make a new one for each job`, { hold_id: hold.holdId });
+    throw new BudgetError('hold_conflict', `hold_id ${hold.holdId} was used for another request: make a new one for each job`, {
+      hold_id: hold.holdId,
+    });
   }
   requireOpen(hold);
   const [account, spec] = await Promise.all([world.store.readAccount(hold.account), readSpecOf(world.store, hold)]);

@@ -99,7 +99,11 @@ export interface AccountChange {
    * - `withdraw`: available >= -movement.available.
    * - `deposit`: limit + movement.limit <= MAX_AMOUNT_MICRO_USD.
    */
-  readonly require: { readonly kind: 'fact' } | { readonly kind: 'demand'; readonly today: string } | { readonly kind: 'withdraw' } | { readonly kind: 'deposit' };
+  readonly require:
+    | { readonly kind: 'fact' }
+    | { readonly kind: 'demand'; readonly today: string }
+    | { readonly kind: 'withdraw' }
+    | { readonly kind: 'deposit' };
   /** An administrator's change: bumps `version`, and holds only while `version` is what was read. */
   readonly profile?: ProfileChange;
   readonly at: Instant;

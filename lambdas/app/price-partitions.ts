@@ -37,7 +37,11 @@ export const rateNow = async (prices: Prices, model: PartitionModel, constraint?
   const types = typesAllowedBy(model, constraint);
   const offers = await Promise.all(types.map((type) => prices.offerOf({ region: model.region, type })));
   const unpriced = types.filter((_, index) => offers[index] === undefined);
-  if (types.length > 0 && unpriced.length === 0) return rateOf(model, offers.filter((offer) => offer !== undefined));
+  if (types.length > 0 && unpriced.length === 0)
+    return rateOf(
+      model,
+      offers.filter((offer) => offer !== undefined),
+    );
   if (model.unpriced === 'flat' && model.flatRatePerNodeHour !== null) return flatRateOf(model, model.flatRatePerNodeHour);
   throw new BudgetError(
     'no_price',

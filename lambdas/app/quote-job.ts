@@ -1,5 +1,5 @@
-import { pricingOf } from '#app/price-partitions';
 import type { World } from '#app/ports';
+import { pricingOf } from '#app/price-partitions';
 import { readAccountOrThrow } from '#app/read';
 import { admitted, lessHold, refusalOf, refused, type Verdict } from '#app/verdict';
 import type { Job } from '#domain/job';

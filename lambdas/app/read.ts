@@ -12,7 +12,9 @@ export const readAccountOrThrow = async (store: BudgetStore, account: string): P
 };
 
 export const accountNotFound = (account: string): BudgetError =>
-  new BudgetError('account_not_found', `account ${account} has no cloud budget: its manager can create one with 'asbb account create'`, { account });
+  new BudgetError('account_not_found', `account ${account} has no cloud budget: its manager can create one with 'asbb account create'`, {
+    account,
+  });
 
 export const readHoldOrThrow = async (store: BudgetStore, holdId: string): Promise<Hold> => {
   const found = await store.readHold(holdId);
@@ -33,7 +35,10 @@ export const readJobLinkOrThrow = async (
 ): Promise<JobLink> => {
   const found = await store.readJobLink(job);
   if (found === undefined) {
-    throw new BudgetError('job_not_found', `no hold is bound to job ${job.jobId} of cluster ${job.cluster}`, { cluster: job.cluster, job_id: job.jobId });
+    throw new BudgetError('job_not_found', `no hold is bound to job ${job.jobId} of cluster ${job.cluster}`, {
+      cluster: job.cluster,
+      job_id: job.jobId,
+    });
   }
   return found;
 };

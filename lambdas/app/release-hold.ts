@@ -13,7 +13,13 @@ export const releaseHold = (world: World, request: { holdId: string; reason?: st
     const at = world.clock.now();
     const change = release(hold, at);
     if (change === undefined) return hold;
-    const entry = holdEntry(world, hold, { type: 'release', amount: hold.amount, movement: change.movement, at, note: request.reason ?? null });
+    const entry = holdEntry(world, hold, {
+      type: 'release',
+      amount: hold.amount,
+      movement: change.movement,
+      at,
+      note: request.reason ?? null,
+    });
     const booking = holdBooking(hold, change.hold, [entry], at);
     return (await world.store.commit(booking)).booked ? booking.hold.after : CHANGED;
   });

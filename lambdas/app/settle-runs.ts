@@ -1,7 +1,7 @@
 import { requireCluster } from '#app/bind-hold';
 import { CHANGED, holdBooking, holdEntry, untilBooked } from '#app/book';
-import { rateNow } from '#app/price-partitions';
 import type { Outcome, World } from '#app/ports';
+import { rateNow } from '#app/price-partitions';
 import { accountNotFound, readJobLinkOrThrow } from '#app/read';
 import { BudgetError, invalid } from '#domain/errors';
 import type { Rate } from '#domain/estimate';
@@ -52,7 +52,10 @@ export const settleRuns = async (world: World, request: SettleRequest): Promise<
   return untilBooked(world, async () => {
     const hold = holdId === undefined ? undefined : await world.store.readHold(holdId);
     if (hold !== undefined) requireCluster(hold, request.cluster);
-    const draft = hold === undefined ? await draftWithoutHold(world, { ...request, ...(holdId === undefined ? {} : { holdId }) }) : await draftOf(world, hold, request.runs);
+    const draft =
+      hold === undefined
+        ? await draftWithoutHold(world, { ...request, ...(holdId === undefined ? {} : { holdId }) })
+        : await draftOf(world, hold, request.runs);
     return bookDraft(world, draft);
   });
 };
@@ -84,7 +87,8 @@ const draftOf = async (world: World, hold: Hold, runs: readonly RunReport[]): Pr
 });
 
 const draftWithoutHold = async (world: World, { holdId, job, account, runs }: SettleRequest): Promise<Draft> => {
-  if (account === undefined) throw new BudgetError('hold_not_found', `there is no hold ${holdId}; name the account to book the run late`, { hold_id: holdId });
+  if (account === undefined)
+    throw new BudgetError('hold_not_found', `there is no hold ${holdId}; name the account to book the run late`, { hold_id: holdId });
   const owner = holdId ?? `job.${job?.cluster}.${job?.jobId}`;
   const reports = runs.map(async (report) => {
     const runId = report.runId ?? holdId;
@@ -116,7 +120,8 @@ const costWithoutHold = async (world: World, report: RunReport): Promise<MicroUs
   if (report.partition === undefined) throw invalid('partition', 'is required to price a run whose hold is not known');
   const rate = await currentRate(world, report.partition);
   if (rate === undefined) return 0n;
-  if (usage.nodes === undefined && usage.instances === undefined) throw invalid('nodes', 'is required to price a run whose hold is not known');
+  if (usage.nodes === undefined && usage.instances === undefined)
+    throw invalid('nodes', 'is required to price a run whose hold is not known');
   return runCost(rate, withPricedTypes(rate, usage), { nodeType: '', nodes: 1, nodesE6: 1_000_000n });
 };
 
@@ -166,7 +171,9 @@ const answerOf = (answers: ReadonlyMap<string, BookedRun>, runId: string, cost: 
 
 const repeatedOrThrow = (booked: BookedRun, cost: MicroUsd): BookedRun => {
   if (repeats(booked, cost)) return booked;
-  throw new BudgetError('run_conflict', `run ${booked.runId} is booked at another cost: mend it with a correction`, { run_id: booked.runId });
+  throw new BudgetError('run_conflict', `run ${booked.runId} is booked at another cost: mend it with a correction`, {
+    run_id: booked.runId,
+  });
 };
 
 /** The booking of the draft's runs beside those that are booked already, each run settled on what the one before left. */
@@ -188,7 +195,10 @@ const compose = (world: World, draft: Draft, booked: ReadonlyMap<string, BookedR
     if (settled.hold !== undefined) hold = settled.hold;
   }
   const after = [...runs.values()].map((run) => ({ after: run }));
-  const booking = draft.hold === undefined || hold === undefined ? bookingWithoutHold(draft.account, entries, at) : holdBooking(draft.hold, hold, entries, at);
+  const booking =
+    draft.hold === undefined || hold === undefined
+      ? bookingWithoutHold(draft.account, entries, at)
+      : holdBooking(draft.hold, hold, entries, at);
   return { booking: { ...booking, runs: after }, runs: [...runs.values()] };
 };
 
@@ -209,7 +219,13 @@ const settleReport = (hold: Hold, report: RunReport, cost: MicroUsd, at: Instant
   );
 };
 
-const lateWithoutHold = (cost: MicroUsd): SettledOrLate => ({ movement: spendAvailable(cost), type: 'late_settle', share: 0n, refund: 0n, late: true });
+const lateWithoutHold = (cost: MicroUsd): SettledOrLate => ({
+  movement: spendAvailable(cost),
+  type: 'late_settle',
+  share: 0n,
+  refund: 0n,
+  late: true,
+});
 
 const bookedRun = (
   draft: Draft,
@@ -252,6 +268,15 @@ const entryOf = (world: World, draft: Draft, run: BookedRun, settled: SettledOrL
 };
 
 const bookingWithoutHold = (account: string, entries: readonly Entry[], at: Instant) => ({
-  accounts: [{ account, movement: spendAvailable(entries.reduce((sum, { movement }) => sum + movement.used, 0n)), unconfirmed: 0n, entries: entries.length, require: { kind: 'fact' as const }, at }],
+  accounts: [
+    {
+      account,
+      movement: spendAvailable(entries.reduce((sum, { movement }) => sum + movement.used, 0n)),
+      unconfirmed: 0n,
+      entries: entries.length,
+      require: { kind: 'fact' as const },
+      at,
+    },
+  ],
   entries,
 });

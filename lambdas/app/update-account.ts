@@ -55,11 +55,16 @@ export const requireNoOpenHolds = (account: Account): void => {
 
 const requireVersion = (account: Account, ifVersion: number | undefined): void => {
   if (ifVersion === undefined || ifVersion === account.version) return;
-  throw new BudgetError('version_conflict', `account ${account.account} is at version ${account.version}, not ${ifVersion}: read it again`, {
-    version: account.version,
-  });
+  throw new BudgetError(
+    'version_conflict',
+    `account ${account.account} is at version ${account.version}, not ${ifVersion}: read it again`,
+    {
+      version: account.version,
+    },
+  );
 };
 
 const requireDates = ({ startDate, endDate }: { startDate: string | null; endDate: string | null }): void => {
-  if (startDate !== null && endDate !== null && endDate < startDate) throw invalid('end_date', `${endDate} is before the start date ${startDate}`);
+  if (startDate !== null && endDate !== null && endDate < startDate)
+    throw invalid('end_date', `${endDate} is before the start date ${startDate}`);
 };

@@ -25,7 +25,10 @@ export const refusalOf = (world: World, account: Account, quote: Quote, more = q
 };
 
 /** The refusal that a user can act on: amounts as they would be, and what would fit. */
-export const refused = (code: RefusalCode, asked: { account: Account; job: Job; pricing: Pricing; quote: Quote; more?: MicroUsd }): Verdict => {
+export const refused = (
+  code: RefusalCode,
+  asked: { account: Account; job: Job; pricing: Pricing; quote: Quote; more?: MicroUsd },
+): Verdict => {
   const { account, job, pricing, quote } = asked;
   const more = asked.more ?? quote.holdAmount;
   const payable = account.available + quote.holdAmount - more;

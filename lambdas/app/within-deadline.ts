@@ -18,18 +18,28 @@ const WRITES: ReadonlySet<string> = new Set<keyof BudgetStore>(['commit', 'creat
  * `deadline`, and the refusals are exact: `account_contended` and `deadline_passed` mean that this request wrote nothing,
  * `service_unavailable` that it may have.
  */
-export const withinDeadline = (store: BudgetStore, { clock, ids, deadline }: { clock: Clock; ids: Ids; deadline: Instant }): BudgetStore => {
+export const withinDeadline = (
+  store: BudgetStore,
+  { clock, ids, deadline }: { clock: Clock; ids: Ids; deadline: Instant },
+): BudgetStore => {
   let contended = false;
   let uncertain = false;
 
   const outOfTime = (cause: unknown): BudgetError => {
     if (uncertain) return unavailable(cause);
     if (contended) {
-      return new BudgetError('account_contended', 'too many requests for this account at once; nothing was changed, send it again', undefined, {
-        cause,
-      });
+      return new BudgetError(
+        'account_contended',
+        'too many requests for this account at once; nothing was changed, send it again',
+        undefined,
+        {
+          cause,
+        },
+      );
     }
-    return new BudgetError('deadline_passed', 'the time allowed for this request ran out; nothing was changed, send it again', undefined, { cause });
+    return new BudgetError('deadline_passed', 'the time allowed for this request ran out; nothing was changed, send it again', undefined, {
+      cause,
+    });
   };
 
   const pauseAfter = async (tries: number, cause: unknown): Promise<void> => {
@@ -61,14 +71,17 @@ export const withinDeadline = (store: BudgetStore, { clock, ids, deadline }: { c
 
 const unavailable = (cause: unknown): BudgetError => {
   const reason = cause instanceof StoreUnavailable && cause.message !== '' ? `: ${cause.message}` : '';
-  return new BudgetError('service_unavailable', `the budget table does not answer${reason}; send it again with the same ids`, undefined, { cause });
+  return new BudgetError('service_unavailable', `the budget table does not answer${reason}; send it again with the same ids`, undefined, {
+    cause,
+  });
 };
 
 /** The call's result, or StoreUnavailable once the clock reaches `end`. */
 const orGiveUp = async (clock: Clock, end: Instant, call: Promise<unknown>): Promise<unknown> => {
   const answered = new AbortController();
   const late = clock.sleep(end - clock.now(), answered.signal).then(() => {
-    if (!answered.signal.aborted) throw new BudgetError('service_unavailable', 'the budget table did not answer in time; send it again with the same ids');
+    if (!answered.signal.aborted)
+      throw new BudgetError('service_unavailable', 'the budget table did not answer in time; send it again with the same ids');
   });
   try {
     return await Promise.race([call, late.then(() => call)]);

@@ -1,6 +1,6 @@
+import { invalid } from '#domain/errors';
 import { add, type Instant, type Movement } from '#domain/ledger';
 import type { MicroUsd } from '#domain/money';
-import { invalid } from '#domain/errors';
 
 export type AccountStatus = 'active' | 'suspended' | 'closed';
 

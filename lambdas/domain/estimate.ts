@@ -141,7 +141,10 @@ export const estimateIn = (rate: Rate, job: Job, asked: { wallTimeSeconds: numbe
   const cheapest = priced.at(-1);
   if (dearest === undefined || cheapest === undefined) {
     const reasons = fits.map(({ nodeType, placement }) => `${nodeType.type}: ${placement}`);
-    throw new BudgetError('does_not_fit', `the job does not fit partition ${rate.partition}: ${reasons[0]}`, { partition: rate.partition, reasons });
+    throw new BudgetError('does_not_fit', `the job does not fit partition ${rate.partition}: ${reasons[0]}`, {
+      partition: rate.partition,
+      reasons,
+    });
   }
   return {
     partition: rate.partition,
@@ -175,10 +178,7 @@ export const typesAllowedBy = (model: PartitionModel, constraint: string | undef
 };
 
 /** Nodes in millionths for a run or a job that shares its nodes: the largest of its shares, never more than the whole nodes. */
-export const sharedNodesE6 = (
-  nodeType: NodeType,
-  demand: { nodes: number; cpus: number; memoryMib: number; gpus: number },
-): bigint => {
+export const sharedNodesE6 = (nodeType: NodeType, demand: { nodes: number; cpus: number; memoryMib: number; gpus: number }): bigint => {
   const wholeE6 = BigInt(demand.nodes) * MILLION;
   const shares = [
     shareE6(demand.cpus, nodeType.cpus),
@@ -204,8 +204,8 @@ const termsOf = (model: PartitionModel) => ({
 
 /** The oldest price date stands for all of them; one unknown date makes the whole unknown. */
 const oldest = (offers: readonly InstanceOffer[]): string | null => {
-  const dates = offers.map((offer) => offer.priceDate);
-  return dates.reduce((a, b) => (a === null || b === null ? null : a < b ? a : b));
+  const dates = offers.map((offer) => offer.priceDate).sort(); // null sorts as "null", behind every date
+  return dates.includes(null) ? null : (dates[0] ?? null);
 };
 
 interface Placement {
@@ -240,7 +240,8 @@ const nodesNeeded = (nodeType: NodeType, job: Job, demand: { cpusPerTask: number
     Math.floor(cpus / demand.cpusPerTask),
     memoryMib === null || memoryPerTaskMib === 0 ? Number.POSITIVE_INFINITY : Math.floor(memoryMib / memoryPerTaskMib),
   );
-  if (tasksPerNode === 0) return `a task of ${demand.cpusPerTask} CPUs with its memory is larger than a node (${cpus} CPUs, ${memoryMib} MiB)`;
+  if (tasksPerNode === 0)
+    return `a task of ${demand.cpusPerTask} CPUs with its memory is larger than a node (${cpus} CPUs, ${memoryMib} MiB)`;
   if ((job.gpusPerNode ?? 0) > (gpus ?? 0)) return `${job.gpusPerNode} GPUs per node, and a node has ${gpus ?? 0}`;
   if ((job.gpus ?? 0) > 0 && (gpus ?? 0) === 0) return `${job.gpus} GPUs, and a node has none`;
   const memoryMibOfAllCpus = (job.memoryPerCpuMib ?? 0) * demand.cpus;
@@ -256,6 +257,7 @@ const nodesNeeded = (nodeType: NodeType, job: Job, demand: { cpusPerTask: number
 
 /** One task is on one node whatever its size; more tasks or GPUs could be spread over any number of nodes. */
 const nodesOfUnknownSize = (job: Job): number | string => {
-  if (job.nodes === undefined && ((job.ntasks ?? 1) > 1 || (job.gpus ?? 0) > 1)) return 'the size of its nodes is not known, so say --nodes';
+  if (job.nodes === undefined && ((job.ntasks ?? 1) > 1 || (job.gpus ?? 0) > 1))
+    return 'the size of its nodes is not known, so say --nodes';
   return Math.max(1, job.minNodes ?? 1);
 };

@@ -2,7 +2,7 @@
 import { BudgetError } from '#domain/errors';
 import type { Rate } from '#domain/estimate';
 import { type EntryType, holdMore, type Instant, type Movement, NOTHING, settleShare, spendAvailable } from '#domain/ledger';
-import { maxBigint, type MicroUsd, minBigint } from '#domain/money';
+import { type MicroUsd, maxBigint, minBigint } from '#domain/money';
 
 export type HoldState = 'open' | 'settled' | 'released' | 'expired';
 

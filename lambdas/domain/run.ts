@@ -64,12 +64,10 @@ export const runCost = (rate: Rate, run: RunUsage, priced: Pick<Terms, 'nodeType
 };
 
 /** States in which Slurm says that the node failed, not the job (Slurm, "Job State Codes"). */
-export const isNodeFailure = (state: string | null): boolean =>
-  state !== null && ['NODE_FAIL', 'NF', 'BOOT_FAIL', 'BF'].includes(state);
+export const isNodeFailure = (state: string | null): boolean => state !== null && ['NODE_FAIL', 'NF', 'BOOT_FAIL', 'BF'].includes(state);
 
 /** Short and long names of the states whose run is followed by another of the same job (Slurm, "Job State Codes"). */
-export const isRestartedState = (state: string | null): boolean =>
-  state !== null && ['REQUEUED', 'RQ', 'RESIZING', 'RS'].includes(state);
+export const isRestartedState = (state: string | null): boolean => state !== null && ['REQUEUED', 'RQ', 'RESIZING', 'RS'].includes(state);
 
 /** Whether a report repeats what is booked: then it gets the stored answer, else it is a conflict. */
 export const repeats = (booked: BookedRun, reportedCost: MicroUsd): boolean =>
@@ -92,5 +90,4 @@ const nodesE6Of = (rate: Rate, nodeType: NodeType, run: RunUsage, priced: Pick<T
   return sharedNodesE6(nodeType, { nodes, cpus: run.cpus ?? 0, memoryMib: run.memoryMib ?? 0, gpus: run.gpus ?? 0 });
 };
 
-const dearest = (rate: Rate): NodeType =>
-  rate.nodeTypes.reduce((a, b) => (b.priceE10UsdPerHour > a.priceE10UsdPerHour ? b : a));
+const dearest = (rate: Rate): NodeType => rate.nodeTypes.reduce((a, b) => (b.priceE10UsdPerHour > a.priceE10UsdPerHour ? b : a));

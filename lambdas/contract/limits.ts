@@ -1,0 +1,13 @@
+// Limits of the wire, known to server and clients alike.
+
+export const API_BASE_PATH = '/api/v1';
+export const MAX_BODY_BYTES = 64 * 1024;
+export const DEFAULT_DEADLINE_MS = 25_000;
+export const MIN_DEADLINE_MS = 50;
+export const MAX_DEADLINE_MS = 25_000;
+export const DEFAULT_PAGE_SIZE = 100;
+export const MAX_PAGE_SIZE = 500;
+/** Slurm keeps counts in 24 bits where it matters: NO_VAL is beyond. */
+export const MAX_COUNT = 16_777_215;
+export const MAX_PARTITIONS_PER_JOB = 16;
+export const MAX_INSTANCE_TYPES = 50;

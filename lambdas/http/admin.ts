@@ -1,0 +1,152 @@
+// Accounts, partitions and the audit: what people with the right to give money do.
+import { auditAccounts } from '#app/audit-accounts';
+import { createAccount } from '#app/create-account';
+import { deleteAccount } from '#app/delete-account';
+import { deposit } from '#app/deposit';
+import { readAccountOrThrow } from '#app/read';
+import { updateAccount } from '#app/update-account';
+import {
+  AccountHoldsQuery,
+  AccountPath,
+  AuditRequest,
+  CreateAccountRequest,
+  DepositRequest,
+  PageQuery,
+  PartitionPath,
+  PartitionRequest,
+  TransactionsQuery,
+  UpdateAccountRequest,
+} from '#contract/requests';
+import { BudgetError } from '#domain/errors';
+import { accountAnswer, auditAnswer, entryAnswer, holdAnswer, partitionAnswer } from '#http/answers';
+import { compact, created, noContent, ok, pageOf, type RoutesOf, route } from '#http/route';
+import { toPartition } from '#http/to-domain';
+
+/** Ledgers are read to their end before an audit answers, so it takes few accounts at a time. */
+const ACCOUNTS_PER_AUDIT = 25;
+/** Entries of a machine whose clock is ahead are still part of "until now". */
+const CLOCK_SKEW_MS = 60 * 60 * 1000;
+
+const listAccounts = route({ query: PageQuery }, async ({ query }, { store }) => {
+  const page = await store.listAccounts(pageOf(query));
+  return ok({ accounts: page.items.map(accountAnswer), ...compact({ cursor: page.cursor }) });
+});
+
+const createAccountRoute = route({ body: CreateAccountRequest }, async ({ body }, world) =>
+  created(
+    accountAnswer(
+      await createAccount(world, {
+        account: body.account,
+        name: body.name ?? null,
+        description: body.description ?? null,
+        limit: body.budget_limit,
+        startDate: body.start_date ?? null,
+        endDate: body.end_date ?? null,
+      }),
+    ),
+  ),
+);
+
+const showAccount = route({ path: AccountPath }, async ({ path }, { store }) =>
+  ok(accountAnswer(await readAccountOrThrow(store, path.account))),
+);
+
+const updateAccountRoute = route({ path: AccountPath, body: UpdateAccountRequest }, async ({ path, body }, world) =>
+  ok(
+    accountAnswer(
+      await updateAccount(world, {
+        account: path.account,
+        set: compact({
+          name: body.name,
+          description: body.description,
+          startDate: body.start_date,
+          endDate: body.end_date,
+          status: body.status,
+        }),
+        ...compact({ limit: body.budget_limit, ifVersion: body.if_version }),
+      }),
+    ),
+  ),
+);
+
+const deleteAccountRoute = route({ path: AccountPath }, async ({ path }, world) => {
+  await deleteAccount(world, path.account);
+  return noContent;
+});
+
+const depositRoute = route({ path: AccountPath, body: DepositRequest }, async ({ path, body }, world) =>
+  ok(
+    accountAnswer(
+      await deposit(world, { account: path.account, amount: body.amount, depositId: body.deposit_id, note: body.note ?? null }),
+    ),
+  ),
+);
+
+const listTransactions = route({ path: AccountPath, query: TransactionsQuery }, async ({ path, query }, { store, clock }) => {
+  const { createdAt } = await readAccountOrThrow(store, path.account);
+  const time = { from: Math.max(query.from ?? createdAt, createdAt), to: query.to ?? clock.now() + CLOCK_SKEW_MS };
+  const page = await store.listEntries({ account: path.account, ...time }, pageOf(query));
+  return ok({ transactions: page.items.map(entryAnswer), ...compact({ cursor: page.cursor }) });
+});
+
+const listHoldsOfAccount = route({ path: AccountPath, query: AccountHoldsQuery }, async ({ path, query }, { store }) => {
+  await readAccountOrThrow(store, path.account);
+  const page = await store.listHoldsOfAccount(
+    { account: path.account, ...compact({ state: query.state, user: query.user }) },
+    pageOf(query),
+  );
+  return ok({ holds: page.items.map(holdAnswer), ...compact({ cursor: page.cursor }) });
+});
+
+const audit = route({ body: AuditRequest }, async ({ body }, world) =>
+  ok(
+    auditAnswer(
+      await auditAccounts(world, {
+        ...compact({ account: body.account }),
+        page: { limit: ACCOUNTS_PER_AUDIT, ...compact({ cursor: body.cursor }) },
+        mode: body.repair ? 'repair' : 'compare',
+      }),
+    ),
+  ),
+);
+
+const listPartitions = route({ query: PageQuery }, async ({ query }, { store }) => {
+  const page = await store.listPartitions(pageOf(query));
+  return ok({ partitions: page.items.map(partitionAnswer), ...compact({ cursor: page.cursor }) });
+});
+
+const showPartition = route({ path: PartitionPath }, async ({ path }, { store }) => {
+  const model = await store.readPartition(path.partition);
+  if (model === undefined) throw partitionNotFound(path.partition);
+  return ok(partitionAnswer(model));
+});
+
+const putPartition = route({ path: PartitionPath, body: PartitionRequest }, async ({ path, body }, { store }) => {
+  const model = toPartition(path.partition, body);
+  await store.writePartition(model);
+  return ok(partitionAnswer(model));
+});
+
+const deletePartition = route({ path: PartitionPath }, async ({ path }, { store }) => {
+  if (!(await store.deletePartition(path.partition))) throw partitionNotFound(path.partition);
+  return noContent;
+});
+
+const partitionNotFound = (partition: string): BudgetError =>
+  new BudgetError('partition_not_found', `there is no partition ${partition} here: see 'asbb partition list'`, { partition });
+
+export const adminRoutes: RoutesOf<'admin'> = {
+  listAccounts,
+  createAccount: createAccountRoute,
+  showAccount,
+  updateAccount: updateAccountRoute,
+  deleteAccount: deleteAccountRoute,
+  deposit: depositRoute,
+  listTransactions,
+  listHoldsOfAccount,
+  audit,
+  listPartitions,
+  showPartition,
+  putPartition,
+  deletePartition,
+};

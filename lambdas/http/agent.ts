@@ -1,0 +1,150 @@
+// The verbs of a hold, and what the agent on a head node asks.
+import { bindHold } from '#app/bind-hold';
+import { correctRun } from '#app/correct-run';
+import { HEARTBEAT_STALE_MS } from '#app/expire-holds';
+import { extendHold } from '#app/extend-hold';
+import { forceHold } from '#app/force-hold';
+import { readHoldOrThrow, readSpecOf } from '#app/read';
+import { releaseHold } from '#app/release-hold';
+import { type SettleRequest, settleRuns } from '#app/settle-runs';
+import {
+  BindRequest,
+  ClusterHoldsQuery,
+  ClusterPath,
+  ClusterRequest,
+  CorrectRequest,
+  ExtendRequest,
+  ForceRequest,
+  HoldPath,
+  PageQuery,
+  ReconcileRequest,
+  ReleaseRequest,
+  type RunFields,
+  RunPath,
+  RunsRequest,
+} from '#contract/requests';
+import { BudgetError, invalid } from '#domain/errors';
+import { clusterAnswer, holdAnswer, holdDetailAnswer, settlementAnswer } from '#http/answers';
+import { compact, ok, pageOf, type RoutesOf, route } from '#http/route';
+import { toJob, toReport } from '#http/to-domain';
+
+const reconcile = route({ body: ReconcileRequest }, async ({ body }, world) => {
+  const holdId = body.hold_id ?? body.transaction_id;
+  const [run] = await settleRuns(world, { ...compact({ holdId }), ...wherefrom([body]), runs: [toReport(body)] });
+  if (run === undefined) throw new Error('one report has one answer');
+  return ok(settlementAnswer(run, transactionIdOf(run.owner)));
+});
+
+const settleRunsRoute = route({ path: HoldPath, body: RunsRequest }, async ({ path, body }, world) => {
+  const runs = await settleRuns(world, { holdId: path.hold_id, ...wherefrom(body.runs), runs: body.runs.map(toReport) });
+  return ok({ results: runs.map((run) => settlementAnswer(run, run.owner)) });
+});
+
+const correctRunRoute = route({ path: RunPath, body: CorrectRequest }, async ({ path, body }, world) => {
+  const run = await correctRun(world, {
+    holdId: path.hold_id,
+    runId: path.run_id,
+    actualCost: body.actual_cost,
+    correctionId: body.correction_id,
+    note: body.note,
+  });
+  return ok(settlementAnswer(run, run.owner));
+});
+
+const forceHoldRoute = route({ body: ForceRequest }, async ({ body }, world) =>
+  ok(
+    holdAnswer(
+      await forceHold(world, {
+        holdId: body.hold_id,
+        job: toJob(body, world.settings),
+        reason: body.reason,
+        ...compact({ jobId: body.job_id, submittedAt: body.submitted_at }),
+      }),
+    ),
+  ),
+);
+
+const bindHoldRoute = route({ path: HoldPath, body: BindRequest }, async ({ path, body }, world) =>
+  ok(
+    holdAnswer(
+      await bindHold(world, {
+        holdId: path.hold_id,
+        cluster: body.cluster,
+        jobId: body.job_id,
+        submittedAt: body.submitted_at,
+        ...compact({ instances: body.instances }),
+      }),
+    ),
+  ),
+);
+
+const extendHoldRoute = route({ path: HoldPath, body: ExtendRequest }, async ({ path, body }, world) =>
+  ok(holdAnswer(await extendHold(world, { holdId: path.hold_id, expiresAt: body.expires_at }))),
+);
+
+const releaseHoldRoute = route({ path: HoldPath, body: ReleaseRequest }, async ({ path, body }, world) =>
+  ok(holdAnswer(await releaseHold(world, { holdId: path.hold_id, ...compact({ reason: body.reason }) }))),
+);
+
+const showHold = route({ path: HoldPath, query: PageQuery }, async ({ path, query }, { store }) => {
+  const hold = await readHoldOrThrow(store, path.hold_id);
+  const [spec, runs] = await Promise.all([readSpecOf(store, hold), store.listRuns(hold.holdId, pageOf(query))]);
+  return ok(holdDetailAnswer({ hold, spec, runs: runs.items, ...compact({ cursor: runs.cursor }) }));
+});
+
+const listHoldsOfCluster = route({ query: ClusterHoldsQuery }, async ({ query }, { store }) => {
+  const wanted = { cluster: query.cluster, ...compact({ bound: query.bound, createdBefore: query.created_before }) };
+  const page = await store.listOpenHoldsOfCluster(wanted, pageOf(query));
+  return ok({ holds: page.items.map(holdAnswer), ...compact({ cursor: page.cursor }) });
+});
+
+const beatCluster = route({ path: ClusterPath, body: ClusterRequest }, async ({ path, body }, { store, clock }) => {
+  const now = clock.now();
+  const { cluster } = path;
+  const stored = await store.beat({ cluster, clusterUid: body.cluster_uid, agentVersion: body.agent_version ?? null, lastHeartbeat: now });
+  if (stored.clusterUid !== body.cluster_uid) {
+    throw new BudgetError('cluster_conflict', `cluster name ${cluster} belongs to another cluster: give this one a name of its own`, {
+      cluster,
+    });
+  }
+  return ok({ cluster, stale_at: new Date(now + HEARTBEAT_STALE_MS).toISOString() });
+});
+
+const listClusters = route({ query: PageQuery }, async ({ query }, { store }) => {
+  const page = await store.listClusters(pageOf(query));
+  return ok({ clusters: page.items.map(clusterAnswer), ...compact({ cursor: page.cursor }) });
+});
+
+const HOLD_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** A run without a hold is booked under its job's name. */
+const transactionIdOf = (owner: string): string | null => (HOLD_ID.test(owner) ? owner : null);
+
+/** Cluster, job and account of the reports. They are of one hold, so they must agree. */
+const wherefrom = (runs: readonly RunFields[]): Pick<SettleRequest, 'cluster' | 'account' | 'job'> => {
+  const same = <K extends 'cluster' | 'account'>(name: K): RunFields[K] => {
+    const values = new Set(runs.map((run) => run[name]).filter((value) => value !== undefined));
+    if (values.size > 1) throw invalid(`runs.${name}`, 'differs between the runs of one hold');
+    return [...values][0];
+  };
+  const [first] = runs;
+  const cluster = same('cluster');
+  const job =
+    cluster === undefined || first?.job_id === undefined
+      ? undefined
+      : { cluster, jobId: first.job_id, ...compact({ submittedAt: first.submitted_at }) };
+  return compact({ cluster, account: same('account'), job });
+};
+
+export const agentRoutes: RoutesOf<'agent'> = {
+  reconcile,
+  forceHold: forceHoldRoute,
+  bindHold: bindHoldRoute,
+  extendHold: extendHoldRoute,
+  releaseHold: releaseHoldRoute,
+  settleRuns: settleRunsRoute,
+  correctRun: correctRunRoute,
+  showHold,
+  listHoldsOfCluster,
+  beatCluster,
+  listClusters,
+};

@@ -1,0 +1,252 @@
+// What the API answers: domain objects in the wire's names. Dollars are numbers, times ISO 8601, absent fields null.
+import type { Audit } from '#app/audit-accounts';
+import type { Cluster, HoldSpec } from '#app/ports';
+import type { Verdict } from '#app/verdict';
+import type { Account } from '#domain/account';
+import { formatArraySpec } from '#domain/array-spec';
+import type { LineItem } from '#domain/estimate';
+import type { Hold } from '#domain/hold';
+import type { Job } from '#domain/job';
+import type { Entry, Instant } from '#domain/ledger';
+import { formatMemory } from '#domain/memory';
+import { formatUsd, toUsd } from '#domain/money';
+import type { PartitionModel, PriceSource } from '#domain/partition';
+import type { BookedRun } from '#domain/run';
+import { formatWallTime } from '#domain/slurm-time';
+
+/**
+ * How far each source is to be believed, from 0 to 1. The list prices of an API are what the bill will say before discounts;
+ * a catalogue was so on its price date; a flat rate is somebody's guess.
+ */
+const CONFIDENCE: Readonly<Record<PriceSource, number>> = { advisor: 0.9, 'pricing-api': 1, catalogue: 0.8, 'flat-rate': 0.5 };
+
+const iso = (at: Instant): string => new Date(at).toISOString();
+const isoOrNull = (at: Instant | null): string | null => (at === null ? null : iso(at));
+
+export const accountAnswer = (account: Account) => ({
+  account: account.account,
+  name: account.name,
+  description: account.description,
+  budget_limit: toUsd(account.limit),
+  budget_used: toUsd(account.used),
+  budget_held: toUsd(account.held),
+  budget_available: toUsd(account.available),
+  budget_unconfirmed: toUsd(account.unconfirmed),
+  start_date: account.startDate,
+  end_date: account.endDate,
+  status: account.status,
+  version: account.version,
+  created_at: iso(account.createdAt),
+  updated_at: iso(account.updatedAt),
+});
+
+export const holdAnswer = (hold: Hold) => ({
+  hold_id: hold.holdId,
+  account: hold.account,
+  cluster: hold.cluster,
+  user: hold.user,
+  partition: hold.partition,
+  state: hold.state,
+  amount: toUsd(hold.amount),
+  original_amount: toUsd(hold.originalAmount),
+  used: toUsd(hold.used),
+  tasks: hold.tasks,
+  tasks_ended: hold.tasksEnded,
+  job_id: hold.jobId,
+  submitted_at: isoOrNull(hold.submittedAt),
+  forced: hold.forced,
+  created_at: iso(hold.createdAt),
+  expires_at: iso(hold.expiresAt),
+  closed_at: isoOrNull(hold.closedAt),
+});
+
+export const holdDetailAnswer = (detail: { hold: Hold; spec: HoldSpec; runs: readonly BookedRun[]; cursor?: string }) => ({
+  ...holdAnswer(detail.hold),
+  spec: jobAnswer(detail.spec.job),
+  line_items: detail.spec.estimate.lineItems.map(lineItemAnswer),
+  runs: detail.runs.map(runRecord),
+  ...(detail.cursor === undefined ? {} : { cursor: detail.cursor }),
+});
+
+const jobAnswer = (job: Job) => ({
+  account: job.account,
+  partition: job.partitions.join(','),
+  user: job.user ?? null,
+  cluster: job.cluster,
+  nodes: job.nodes ?? null,
+  min_nodes: job.minNodes ?? null,
+  ntasks: job.ntasks ?? null,
+  cpus: job.cpus ?? null,
+  cpus_per_task: job.cpusPerTask ?? null,
+  gpus: job.gpus ?? null,
+  gpus_per_node: job.gpusPerNode ?? null,
+  gpu_type: job.gpuType ?? null,
+  memory: job.memoryMib === undefined ? null : formatMemory(job.memoryMib),
+  memory_per_cpu: job.memoryPerCpuMib === undefined ? null : formatMemory(job.memoryPerCpuMib),
+  exclusive: job.exclusive ?? null,
+  constraint: job.constraint ?? null,
+  wall_time: job.wallTimeSeconds === undefined ? null : formatWallTime(job.wallTimeSeconds),
+  array: job.array === undefined ? null : formatArraySpec(job.array),
+  het_offset: job.hetOffset ?? null,
+  qos: job.qos ?? null,
+  job_name: job.jobName ?? null,
+});
+
+const lineItemAnswer = (item: LineItem) => ({
+  name: item.name,
+  quantity: Number(item.nodeHoursE6) / 1e6,
+  unit_price: Number(item.unitPriceE10) / 1e10,
+  amount: toUsd(item.amount),
+});
+
+export const verdictAnswer = (verdict: Verdict) => {
+  const { hold, account, estimate, refusal } = verdict;
+  return {
+    available: verdict.decision === 'admitted',
+    decision: verdict.decision,
+    estimated_cost: toUsd(estimate.amount),
+    hold_amount: toUsd(verdict.holdAmount),
+    ...(hold === null ? {} : { hold_id: hold.holdId, transaction_id: hold.holdId, expires_at: iso(hold.expiresAt) }),
+    budget_remaining: toUsd(account.available),
+    message: verdict.message,
+    recommendation: null,
+    ...(refusal === undefined ? {} : refusalAnswer(refusal)),
+    wall_time: formatWallTime(estimate.wallTimeSeconds),
+    details: {
+      account: {
+        budget_limit: toUsd(account.limit),
+        budget_used: toUsd(account.used),
+        budget_held: toUsd(account.held),
+        budget_available: toUsd(account.available),
+        budget_unconfirmed: toUsd(account.unconfirmed),
+      },
+      estimate: {
+        source: estimate.source,
+        price_date: estimate.priceDate,
+        confidence: CONFIDENCE[estimate.source],
+        instance_types: estimate.instanceTypes,
+        nodes: estimate.nodes,
+        wall_time: formatWallTime(estimate.wallTimeSeconds),
+        line_items: estimate.lineItems.map(lineItemAnswer),
+        low: toUsd(estimate.low),
+        high: toUsd(estimate.high),
+      },
+    },
+  };
+};
+export type VerdictAnswer = ReturnType<typeof verdictAnswer>;
+
+const refusalAnswer = ({ code, shortfall, offers }: NonNullable<Verdict['refusal']>) => {
+  const fits = {
+    ...(offers.wallTimeSeconds === undefined ? {} : { wall_time: formatWallTime(offers.wallTimeSeconds) }),
+    ...(offers.nodes === undefined ? {} : { nodes: offers.nodes }),
+    ...(offers.arrayTasks === undefined ? {} : { array_tasks: offers.arrayTasks }),
+  };
+  return {
+    code,
+    ...(shortfall === undefined ? {} : { shortfall: toUsd(shortfall) }),
+    ...(Object.keys(fits).length === 0 ? {} : { fits }),
+  };
+};
+
+/** `transactionId` is null for a run whose hold nobody knows. */
+export const settlementAnswer = (run: BookedRun, transactionId: string | null) => ({
+  success: true,
+  transaction_id: transactionId,
+  run_id: run.runId,
+  original_hold: toUsd(run.share),
+  actual_charge: toUsd(run.cost),
+  refund_amount: toUsd(run.refund),
+  hold_state: run.holdState,
+  late: run.late,
+  message: settlementMessage(run),
+});
+
+const settlementMessage = (run: BookedRun): string => {
+  const charged = `run ${run.runId}: ${formatUsd(run.cost)} charged to ${run.account}`;
+  if (run.writtenOff > 0n) return `${charged}, ${formatUsd(run.writtenOff)} written off`;
+  if (run.late) return `${charged}, late: its hold had ended`;
+  if (!run.final) return `${charged}, the hold stays for the next run`;
+  return `${charged}, ${formatUsd(run.refund)} returned`;
+};
+
+const runRecord = (run: BookedRun) => ({
+  run_id: run.runId,
+  actual_charge: toUsd(run.cost),
+  original_hold: toUsd(run.share),
+  refund_amount: toUsd(run.refund),
+  written_off: toUsd(run.writtenOff),
+  late: run.late,
+  final: run.final,
+  tasks: run.tasks,
+  elapsed_seconds: run.elapsedSeconds,
+  partition: run.partition,
+  nodes: run.nodes,
+  state: run.state,
+  job_id: run.jobId,
+  user: run.user,
+  started_at: isoOrNull(run.startedAt),
+  ended_at: isoOrNull(run.endedAt),
+  booked_at: iso(run.bookedAt),
+  corrections: run.corrections.map(({ correctionId, cost }) => ({ correction_id: correctionId, actual_cost: toUsd(cost) })),
+});
+
+export const entryAnswer = (entry: Entry) => ({
+  entry_id: entry.entryId,
+  at: iso(entry.at),
+  account: entry.account,
+  type: entry.type,
+  amount: toUsd(entry.amount),
+  available_delta: toUsd(entry.movement.available),
+  held_delta: toUsd(entry.movement.held),
+  used_delta: toUsd(entry.movement.used),
+  limit_delta: toUsd(entry.movement.limit),
+  hold_id: entry.holdId,
+  job_id: entry.jobId,
+  run_id: entry.runId,
+  user: entry.user,
+  note: entry.note,
+});
+
+export const partitionAnswer = (model: PartitionModel) => ({
+  partition: model.partition,
+  region: model.region,
+  instance_types: model.instanceTypes,
+  purchase: model.purchase,
+  allocation: model.allocation,
+  discount_factor: Number(model.discountFactorE6) / 1e6,
+  overhead_minutes: model.overheadMinutes,
+  overhead_per_node_hour: toUsd(model.overheadPerNodeHour),
+  overhead: model.overhead,
+  default_wall_time: model.defaultWallTimeSeconds === null ? null : formatWallTime(model.defaultWallTimeSeconds),
+  unpriced: model.unpriced,
+  flat_rate_per_node_hour: model.flatRatePerNodeHour === null ? null : toUsd(model.flatRatePerNodeHour),
+  write_off_node_failures: model.writeOffNodeFailures,
+  features: model.features,
+  threads_per_core: model.threadsPerCore,
+  memory_per_node: model.memoryPerNodeMib === null ? null : formatMemory(model.memoryPerNodeMib),
+  source: model.source,
+});
+
+export const clusterAnswer = (cluster: Cluster) => ({
+  cluster: cluster.cluster,
+  agent_version: cluster.agentVersion,
+  last_heartbeat: iso(cluster.lastHeartbeat),
+});
+
+export const auditAnswer = (audit: Audit) => ({
+  accounts: audit.accounts,
+  entries: audit.entries,
+  differences: audit.differences.map(({ account, column, holdId, stored, replayed, cause }) => {
+    const inUsd = column === 'entries' ? Number : toUsd;
+    return {
+      account,
+      column,
+      ...(holdId === undefined ? {} : { hold_id: holdId }),
+      stored: inUsd(stored),
+      replayed: inUsd(replayed),
+      cause,
+    };
+  }),
+  ...(audit.cursor === undefined ? {} : { cursor: audit.cursor }),
+});
