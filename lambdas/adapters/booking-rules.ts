@@ -10,16 +10,26 @@ const MAX_WRITES = 100;
  * once, and a hold's version goes up by one.
  */
 export const requireSound = (booking: Booking): Booking => {
-  requireOnce('account', booking.accounts.map(({ account }) => account));
-  requireOnce('run', (booking.runs ?? []).map(({ after }) => `${after.owner} ${after.runId}`));
-  requireOnce('entry', booking.entries.map(({ entryId }) => entryId));
+  requireOnce(
+    'account',
+    booking.accounts.map(({ account }) => account),
+  );
+  requireOnce(
+    'run',
+    (booking.runs ?? []).map(({ after }) => `${after.owner} ${after.runId}`),
+  );
+  requireOnce(
+    'entry',
+    booking.entries.map(({ entryId }) => entryId),
+  );
   for (const change of booking.accounts) {
     const entries = booking.entries.filter(({ account }) => account === change.account);
     const sum = entries.reduce<Movement>((columns, { movement }) => add(columns, movement), NOTHING);
     const agrees = (['available', 'held', 'used', 'limit'] as const).every((column) => sum[column] === change.movement[column]);
     // A repair mends the count as well, so there it is not the number of its entries.
     const counted = entries.length === change.entries || entries.some(({ type }) => type === 'repair');
-    if (!agrees || !counted) throw new Error(`booking of account ${change.account}: its ${entries.length} entries do not add up to its movement`);
+    if (!agrees || !counted)
+      throw new Error(`booking of account ${change.account}: its ${entries.length} entries do not add up to its movement`);
   }
   const stray = booking.entries.find((entry) => !booking.accounts.some(({ account }) => account === entry.account));
   if (stray) throw new Error(`entry ${stray.entryId} of account ${stray.account}, which the booking does not change`);

@@ -76,7 +76,8 @@ export const meaningOf = (thrown: unknown, table: string): Meaning => {
     const mend = 'create it with `asbb database migrate`, or name another one';
     return failed(new StoreUnavailable(`there is no table ${table} here: ${mend}`, { cause: thrown }));
   }
-  if (isWithoutAnswer(thrown)) return failed(new StoreUnavailable(`no clear answer from table ${table}: ${thrown.message}`, { cause: thrown }));
+  if (isWithoutAnswer(thrown))
+    return failed(new StoreUnavailable(`no clear answer from table ${table}: ${thrown.message}`, { cause: thrown }));
   return failed(thrown);
 };
 

@@ -111,7 +111,11 @@ const readSchemaVersion = async (client: DynamoDBClient, table: string): Promise
 /** Two that migrate at once write the same; of two versions the first stays, and the other finds it when it reads again. */
 const writeSchemaVersion = async (client: DynamoDBClient, table: string): Promise<void> => {
   const version = { v: { N: String(ITEM_VERSION) }, schema_version: { N: String(SCHEMA_VERSION) } };
-  const command = new PutItemCommand({ TableName: table, Item: { ...schemaKey, ...version }, ConditionExpression: 'attribute_not_exists(pk)' });
+  const command = new PutItemCommand({
+    TableName: table,
+    Item: { ...schemaKey, ...version },
+    ConditionExpression: 'attribute_not_exists(pk)',
+  });
   try {
     await client.send(command);
   } catch (error) {

@@ -4,6 +4,13 @@ import { type BudgetError, invalid } from '#domain/errors';
 
 const MAX_CURSOR_CHARS = 2_048;
 
+/** Place in a list of names or ids. Keys are bounded, so what no key can hold is no place either. */
+export const NAME_PLACE = /^.{1,200}$/su;
+/** Place in a list of holds: when it was created, and its id. */
+export const HOLD_PLACE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z#[\x21-\x7e]{1,128}$/;
+/** Place in a ledger: a month, and an entry of it or nothing for its beginning. */
+export const ENTRY_PLACE = /^\d{4}-(?:0[1-9]|1[0-2])#[\x21-\x7e]{0,64}$/;
+
 /**
  * Where a page begins. The cursor names its list, so that a cursor of one account's list is refused by another's; it holds
  * no key, so that even a forged one can only choose a place within the list that was asked for.

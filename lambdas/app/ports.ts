@@ -214,3 +214,16 @@ export interface World {
   readonly ids: Ids;
   readonly settings: Settings;
 }
+
+/** What answers requests: a world for each, and somewhere to tell of it. */
+export interface Services {
+  /** What a use case works with, for one request that has until `deadline`. */
+  world(deadline: Instant): World;
+  readonly telemetry: Telemetry;
+}
+
+/** What the outside may learn of a request. Never a body: it may hold a job script. */
+export interface Telemetry {
+  answered(request: { operation: string; status: number; code: string | null; arrivedAt: Instant; requestId: string }): void;
+  failed(request: { operation: string; requestId: string; error: unknown }): void;
+}

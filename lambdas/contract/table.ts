@@ -32,9 +32,10 @@ export const TABLE = {
   ],
 } as const;
 
-export const HOLDS_OF_ACCOUNT = 'GSI1';
-export const OPEN_HOLDS_BY_EXPIRY = 'GSI2';
-export const OPEN_HOLDS_OF_CLUSTER = 'GSI3';
+export type IndexName = (typeof TABLE.indexes)[number]['indexName'];
+export const HOLDS_OF_ACCOUNT = 'GSI1' satisfies IndexName;
+export const OPEN_HOLDS_BY_EXPIRY = 'GSI2' satisfies IndexName;
+export const OPEN_HOLDS_OF_CLUSTER = 'GSI3' satisfies IndexName;
 
 export interface Key {
   readonly pk: string;
@@ -52,9 +53,10 @@ export const ACCOUNT_DIRECTORY = 'ACCOUNTS';
 export const accountDirectoryKey = (account: string): Key => ({ pk: ACCOUNT_DIRECTORY, sk: account });
 
 /** A deposit that was booked: the same id again is the same deposit. */
+export const DEPOSIT_PREFIX = 'DEPOSIT#';
 export const depositKey = ({ account, depositId }: { account: string; depositId: string }): Key => ({
   pk: `ACCOUNT#${account}`,
-  sk: `DEPOSIT#${depositId}`,
+  sk: `${DEPOSIT_PREFIX}${depositId}`,
 });
 
 /**
@@ -144,6 +146,9 @@ export const isoOf = (at: number): string => new Date(at).toISOString();
 
 /** `yyyy-mm` in UTC. */
 export const monthOf = (at: number): string => isoOf(at).slice(0, 7);
+
+/** The month after a `yyyy-mm`. */
+export const nextMonth = (month: string): string => monthOf(Date.UTC(Number(month.slice(0, 4)), Number(month.slice(5)), 1));
 
 const single = (part: string): string => {
   if (part.includes('#')) throw new Error(`'#' separates the parts of a key, so it cannot stand in ${JSON.stringify(part)}`);

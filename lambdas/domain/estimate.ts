@@ -1,7 +1,7 @@
 // What a job costs: nodes x (instance price x discount + node-hour overhead) x (time + overhead minutes), line by line.
 import { BudgetError } from '#domain/errors';
 import type { Job } from '#domain/job';
-import { ceilDiv, type MicroUsd } from '#domain/money';
+import { ceilDiv, type MicroUsd, maxBigint } from '#domain/money';
 import type { InstanceOffer, PartitionModel, PriceSource } from '#domain/partition';
 
 /** EC2 bills Linux instances by the second, with a minimum of one minute (AWS, "EC2 On-Demand Pricing"). */
@@ -185,7 +185,7 @@ export const sharedNodesE6 = (nodeType: NodeType, demand: { nodes: number; cpus:
     shareE6(demand.memoryMib, nodeType.memoryMib),
     shareE6(demand.gpus, nodeType.gpus),
   ].filter((share) => share !== undefined);
-  const largest = shares.reduce((a, b) => (a > b ? a : b), 0n);
+  const largest = shares.reduce(maxBigint, 0n);
   // Nothing known of the node or of the demand: then the whole node is the only price that is never too low.
   return largest === 0n || largest > wholeE6 ? wholeE6 : largest;
 };

@@ -2,9 +2,10 @@
 import middy, { type MiddlewareObj } from '@middy/core';
 import httpRouter from '@middy/http-router';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
+import type { Services } from '#app/ports';
 import { type Operation, ROUTES } from '#contract/routes';
 import { BudgetError, ERROR_STATUS } from '#domain/errors';
-import { type RouteHandler, type RouteOf, type Services, written } from '#http/route';
+import { type RouteHandler, type RouteOf, written } from '#http/route';
 
 export type ApiHandler = (event: APIGatewayProxyEventV2, context: Context) => Promise<APIGatewayProxyStructuredResultV2>;
 

@@ -1,23 +1,10 @@
 // One route: read the request, ask a use case, write the answer. The same in AWS and in `asbb local`.
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import type * as z from 'zod';
-import type { PageRequest, World } from '#app/ports';
+import type { PageRequest, Services, World } from '#app/ports';
 import { DEFAULT_DEADLINE_MS, MAX_BODY_BYTES } from '#contract/limits';
 import type { FunctionName, OperationOf } from '#contract/routes';
 import { BudgetError } from '#domain/errors';
-import type { Instant } from '#domain/ledger';
-
-export interface Services {
-  /** What a use case works with, for one request that has until `deadline`. */
-  world(deadline: Instant): World;
-  readonly telemetry: Telemetry;
-}
-
-/** What the outside may learn of a request. Never a body: it may hold a job script. */
-export interface Telemetry {
-  answered(request: { operation: string; status: number; code: string | null; arrivedAt: Instant; requestId: string }): void;
-  failed(request: { operation: string; requestId: string; error: unknown }): void;
-}
 
 export interface Answer {
   readonly status: number;

@@ -1,0 +1,161 @@
+// `asbb local`: the whole service on this machine. The same handlers as in AWS, over a real DynamoDB engine on a folder.
+import { createCatalogue } from '#adapters/catalogue';
+import { createDynamoBudgets } from '#adapters/dynamo-budgets';
+import { createBaseClient, createDocumentClient } from '#adapters/dynamo-client';
+import { createTable } from '#adapters/dynamo-table';
+import { createMemoryBudgets } from '#adapters/memory-budgets';
+import { createServices } from '#adapters/services';
+import { createIds, systemClock } from '#adapters/system';
+import type { BudgetStore, Services, Settings, Telemetry } from '#app/ports';
+import { lockDataDirectory } from '#cli/local/data-lock';
+import { findJava, startDynamoDbLocal } from '#cli/local/dynamodb-local';
+import { LOCAL_PARTITIONS } from '#cli/local/first-partitions';
+import { createLocalServer } from '#cli/local/http-server';
+import { announceServer, type UserFolders } from '#cli/local/running';
+import { createVerifier } from '#cli/local/sigv4-verify';
+import { ROUTES } from '#contract/routes';
+import { SWEEP_INTERVAL_MS } from '#contract/settings';
+import { sweep } from '#events/expire';
+import { adminRoutes } from '#http/admin';
+import { agentRoutes } from '#http/agent';
+import { createHandler } from '#http/handler';
+import { submitRoutes } from '#http/submit';
+
+const HOST = '127.0.0.1';
+
+export interface LocalOptions {
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly store: 'dynamodb' | 'memory';
+  /** Where money is kept; the memory store has none. */
+  readonly directory: string;
+  readonly table: string;
+  readonly settings: Settings;
+  /** Demand signatures made with these; without, every request is let in. */
+  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly folders: UserFolders;
+  /** For people: what started, and what went wrong. */
+  readonly say: (line: string) => void;
+}
+
+export interface LocalServer {
+  readonly url: string;
+  /** Resolves, with its reason, if the store is lost: then nothing more can be answered. */
+  readonly failed: Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Start everything, or leave nothing behind. */
+export const startLocal = async (options: LocalOptions): Promise<LocalServer> => {
+  const stops: (() => Promise<void> | void)[] = [];
+  const stopAll = async () => {
+    for (const stop of stops.splice(0).reverse()) await stop();
+  };
+  try {
+    const opened = await openStore(options, stops);
+    const services = createServices({
+      store: opened.store,
+      prices: createCatalogue(),
+      clock: systemClock,
+      ids: createIds(),
+      settings: options.settings,
+      telemetry: quietTelemetry(options.say),
+    });
+    const { port } = await listen(options, services, stops);
+    stops.push(startSweeping(services, options.say));
+    const announcement = { port, pid: process.pid, auth: options.credentials !== undefined, startedAt: new Date(systemClock.now()) };
+    stops.push(announceServer(options.folders, announcement).withdraw);
+    return { url: `http://${HOST}:${port}`, failed: opened.failed, stop: stopAll };
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+};
+
+/** DynamoDB Local if there is a Java for it and nobody asked otherwise. */
+export const chooseStore = (asked: 'dynamodb' | 'memory' | undefined): { store: 'dynamodb' | 'memory'; why?: string } => {
+  if (asked === 'memory')
+    return { store: 'memory', why: 'the memory store was asked for: accounts and holds are gone when this server stops' };
+  if (findJava() !== undefined) return { store: 'dynamodb' };
+  if (asked === 'dynamodb')
+    throw new Error('DynamoDB Local needs Java 17 or newer: install it (Debian: openjdk-17-jre-headless), or use --store memory');
+  return { store: 'memory', why: 'no Java 17 was found, so the memory store is used: accounts and holds are gone when this server stops' };
+};
+
+const openStore = async (
+  options: LocalOptions,
+  stops: (() => Promise<void> | void)[],
+): Promise<{ store: BudgetStore; failed: Promise<string> }> => {
+  if (options.store === 'memory') {
+    const store = createMemoryBudgets();
+    await addFirstPartitions(store);
+    return { store, failed: new Promise(() => undefined) };
+  }
+  stops.push(lockDataDirectory(options.directory).release);
+  const dynamo = await startDynamoDbLocal({ directory: options.directory });
+  stops.push(dynamo.stop);
+  // DynamoDB Local takes any credentials; without some, the SDK would look for real ones, and find no network.
+  const where = { endpoint: dynamo.endpoint, region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } };
+  const status = await createTable(createBaseClient(where), options.table);
+  if (!status.usable) throw new Error(`the table in ${options.directory} is of another version of asbb: use another folder with --data`);
+  const store = createDynamoBudgets({ client: createDocumentClient(where), table: options.table });
+  if (status.created) await addFirstPartitions(store);
+  return { store, failed: dynamo.exited };
+};
+
+/** A fresh server can price a job at once. */
+const addFirstPartitions = async (store: BudgetStore): Promise<void> => {
+  for (const model of LOCAL_PARTITIONS) await store.writePartition(model);
+};
+
+const listen = async (options: LocalOptions, services: Services, stops: (() => Promise<void> | void)[]): Promise<{ port: number }> => {
+  const { credentials } = options;
+  const server = createLocalServer({
+    handle: createHandler(services, { ...submitRoutes, ...agentRoutes, ...adminRoutes }),
+    now: systemClock.now,
+    log: (message, cause) =>
+      options.say(`${message}${cause === undefined ? '' : `: ${cause instanceof Error ? (cause.stack ?? cause.message) : cause}`}`),
+    ...(credentials === undefined
+      ? {}
+      : {
+          verify: {
+            verifier: createVerifier({ credentials, service: 'execute-api', now: systemClock.now }),
+            isPublic: (method: string, path: string) => method === ROUTES.health.method && path === ROUTES.health.path,
+          },
+        }),
+  });
+  const listening = await server.listen({ host: HOST, port: options.port });
+  stops.push(server.close);
+  return listening;
+};
+
+/** What EventBridge does in AWS: a sweep every minute, never two at once. */
+const startSweeping = (services: Services, say: (line: string) => void): (() => Promise<void>) => {
+  let running: Promise<void> = Promise.resolve();
+  let isRunning = false;
+  const timer = setInterval(() => {
+    if (isRunning) return;
+    isRunning = true;
+    running = sweep(services, systemClock)
+      .then(
+        ({ expired }) => {
+          if (expired > 0) say(`returned the money of ${expired} expired holds`);
+        },
+        (error: unknown) => say(`the sweep failed and is tried again in a minute: ${error instanceof Error ? error.message : error}`),
+      )
+      .finally(() => {
+        isRunning = false;
+      });
+  }, SWEEP_INTERVAL_MS);
+  return () => {
+    clearInterval(timer);
+    return running;
+  };
+};
+
+/** On a laptop only what went wrong is worth a line. */
+const quietTelemetry = (say: (line: string) => void): Telemetry => ({
+  answered: () => undefined,
+  failed: ({ operation, requestId, error }) =>
+    say(`${operation} failed (request ${requestId}): ${error instanceof Error ? (error.stack ?? error.message) : error}`),
+});

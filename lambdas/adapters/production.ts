@@ -1,0 +1,35 @@
+// What the functions in AWS are made of. The only file of the service that reads the environment.
+import { createCatalogue } from '#adapters/catalogue';
+import { createDynamoBudgets } from '#adapters/dynamo-budgets';
+import { createDocumentClient } from '#adapters/dynamo-client';
+import { createPowertoolsTelemetry } from '#adapters/powertools';
+import { createServices } from '#adapters/services';
+import { createIds, systemClock } from '#adapters/system';
+import type { Services, Settings } from '#app/ports';
+import { DEFAULT_HOLD_PERCENTAGE, DEFAULT_RECONCILIATION_TIMEOUT_SECONDS } from '#contract/settings';
+import { DEFAULT_TABLE_NAME } from '#contract/table';
+import { parseFactor } from '#domain/money';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** @param environment TABLE_NAME, HOLD_PERCENTAGE (1.2), RECONCILIATION_TIMEOUT_SECONDS (86400); endpoints and region as the SDK reads them */
+export const createProduction = (environment: Environment = process.env): Services =>
+  createServices({
+    store: createDynamoBudgets({ client: createDocumentClient(), table: environment.TABLE_NAME ?? DEFAULT_TABLE_NAME }),
+    prices: createCatalogue(),
+    clock: systemClock,
+    ids: createIds(),
+    settings: settingsFrom(environment),
+    telemetry: createPowertoolsTelemetry(systemClock),
+  });
+
+const settingsFrom = (environment: Environment): Settings => {
+  const timeoutSeconds = Number(environment.RECONCILIATION_TIMEOUT_SECONDS ?? DEFAULT_RECONCILIATION_TIMEOUT_SECONDS);
+  if (!Number.isSafeInteger(timeoutSeconds) || timeoutSeconds <= 0)
+    throw new Error('RECONCILIATION_TIMEOUT_SECONDS must be a whole number of seconds');
+  return {
+    holdFactor: parseFactor(environment.HOLD_PERCENTAGE ?? DEFAULT_HOLD_PERCENTAGE),
+    reconciliationTimeoutMs: timeoutSeconds * 1000,
+    defaultCluster: null,
+  };
+};

@@ -1,0 +1,10 @@
+// The sweep: EventBridge calls it every minute, and `asbb local` too.
+import { expireHolds, type Sweep } from '#app/expire-holds';
+import type { Clock, Services } from '#app/ports';
+
+/** A sweep that takes longer goes on in the next one. */
+const SWEEP_BUDGET_MS = 50_000;
+
+/** Return the money of overdue holds, within the time that one sweep has. */
+export const sweep = (services: Services, clock: Pick<Clock, 'now'>): Promise<Sweep> =>
+  expireHolds(services.world(clock.now() + SWEEP_BUDGET_MS));
