@@ -1,0 +1,106 @@
+// The import arrows of the design. A file that needs another room's furniture is in the wrong room.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = join(import.meta.dirname, '..');
+
+/** Which rooms each room may import from. What is not named is forbidden. */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  'lambdas/domain': [],
+  'lambdas/app': ['lambdas/domain'],
+  'lambdas/contract': ['lambdas/domain'],
+  // Adapters write what the contract's table says. Production wires them to what the handlers need.
+  'lambdas/adapters': ['lambdas/app', 'lambdas/domain', 'lambdas/contract'],
+  'lambdas/http': ['lambdas/app', 'lambdas/contract', 'lambdas/domain'],
+  'lambdas/events': ['lambdas/app', 'lambdas/contract', 'lambdas/domain'],
+  cli: ['lambdas/contract', 'lambdas/domain', 'lambdas/app', 'lambdas/http', 'lambdas/events', 'lambdas/adapters'],
+  lib: ['lambdas/contract'],
+  bin: ['lib', 'lambdas/contract'],
+};
+
+/** Packages that only some rooms may use. */
+const PACKAGES: readonly { readonly name: RegExp; readonly rooms: RegExp; readonly why: string }[] = [
+  { name: /^@aws-sdk\//, rooms: /^lambdas\/adapters\/|^cli\/(api-client|commands\/database)\.ts$/, why: 'SDKs stay behind ports' },
+  { name: /^(aws-cdk-lib|constructs|cdk-nag)/, rooms: /^(lib|bin)\//, why: 'only what we deploy knows CDK' },
+  { name: /^@middy\//, rooms: /^lambdas\/http\//, why: 'middlewares belong to handlers' },
+  { name: /^zod$/, rooms: /^lambdas\/contract\/|^lambdas\/http\/|^cli\/config\.ts$/, why: 'shapes are checked at the edge' },
+  { name: /^node:/, rooms: /^(?!lambdas\/(domain|app|contract)\/)/, why: 'domain and use cases are pure' },
+];
+
+/** Reading the environment or the clock outside a composition root hides an input. */
+const COMPOSITION_ROOTS = /^lambdas\/adapters\/(production|system)\.ts$|^cli\/(context|asbb)\.ts$|^cli\/local\/|^cli\/demo\//;
+
+interface Source {
+  readonly path: string;
+  readonly text: string;
+  readonly imports: readonly string[];
+}
+
+const sourcesBelow = (folder: string): Source[] =>
+  readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => {
+      const path = relative(ROOT, join(entry.parentPath, entry.name));
+      const text = readFileSync(join(ROOT, path), 'utf8');
+      return { path, text, imports: [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] as string) };
+    });
+
+const SOURCES = ['lambdas', 'cli', 'lib', 'bin'].flatMap(sourcesBelow);
+
+const ALIASES = Object.entries(
+  (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { imports: Record<string, string> }).imports,
+).map(([alias, path]) => ({ prefix: alias.replace('*', ''), folder: path.replace(/^\.\//, '').replace('*.ts', '') }));
+
+/** The project's file behind an import, or undefined for a package. */
+const fileOf = (source: Source, specifier: string): string | undefined => {
+  const alias = ALIASES.find(({ prefix }) => specifier.startsWith(prefix));
+  if (alias) return `${alias.folder}${specifier.slice(alias.prefix.length)}`;
+  return specifier.startsWith('.') ? relative(ROOT, join(ROOT, dirname(source.path), specifier)) : undefined;
+};
+
+const roomOf = (path: string): string | undefined => Object.keys(ARROWS).find((room) => path.startsWith(`${room}/`));
+
+const forbiddenImports = (source: Source): string[] => {
+  const room = roomOf(source.path);
+  if (room === undefined) return [`${source.path} is in no room of the design`];
+  return source.imports.flatMap((specifier) => {
+    const target = fileOf(source, specifier);
+    const targetRoom = target === undefined ? undefined : roomOf(target);
+    if (targetRoom === undefined || targetRoom === room || ARROWS[room]?.includes(targetRoom)) return [];
+    // The functions' entry files are composition roots: they take production and a handler, nothing else.
+    if (source.path.endsWith('-function.ts') && /^lambdas\/adapters\/(production|system)$/.test(target ?? '')) return [];
+    return [`${source.path} imports ${specifier}: ${room} must not know ${targetRoom}`];
+  });
+};
+
+describe('architecture', () => {
+  it('finds the sources it is about', () => {
+    expect(SOURCES.length).toBeGreaterThan(50);
+  });
+
+  it('keeps the import arrows of the design', () => {
+    expect(SOURCES.flatMap(forbiddenImports)).toEqual([]);
+  });
+
+  it.each(PACKAGES)('keeps $name in its rooms: $why', ({ name, rooms }) => {
+    const strays = SOURCES.filter(({ path, imports }) => !rooms.test(path) && imports.some((specifier) => name.test(specifier)));
+    expect(strays.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('reads environment and clock only in composition roots', () => {
+    const strays = SOURCES.filter(
+      ({ path, text }) => !COMPOSITION_ROOTS.test(path) && /process\.env|Date\.now\(\)|new Date\(\)|Math\.random/.test(text),
+    );
+    expect(strays.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('imports zod whole, so that the bundle stays small', () => {
+    const strays = SOURCES.filter(({ text }) => /import \{[^}]*\} from 'zod'/.test(text));
+    expect(strays.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('has no barrels and no rooms for odds and ends', () => {
+    expect(SOURCES.map(({ path }) => path).filter((path) => /\/(index|utils?|helpers?)\.ts$/.test(path))).toEqual([]);
+  });
+});

@@ -1,0 +1,117 @@
+// `npm test`: sets itself up, runs every tier, and counts from the runners' own reports. Plain JavaScript, since on a fresh
+// clone nothing is installed yet.
+//
+//   node test/run.mjs [TIER ...]     all tiers, or those named
+//
+// A tier whose needs are missing says so and counts as skipped; with CI=true it counts as failed.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const REPORTS = `${ROOT}reports`;
+const IS_CI = process.env.CI === 'true';
+
+/** What a tier needs beside Node. Each says how to get it. */
+const NEEDS = {
+  java: { isThere: hasJava, mend: 'Java 17 or newer for DynamoDB Local (Debian: apt-get install openjdk-17-jre-headless)' },
+  curl: { isThere: () => succeeds('curl', ['--version']), mend: 'curl (Debian: apt-get install curl)' },
+};
+
+/** In the order of their cost, so that the cheap ones fail first. */
+const TIERS = [
+  { name: 'types', run: () => check('types', 'node_modules/.bin/tsc', ['--noEmit']), needs: [] },
+  { name: 'lint', run: () => check('lint', 'node_modules/.bin/biome', ['check', '.']), needs: [] },
+  // The law of the project: every branch of domain and app is tested, or the tier fails.
+  { name: 'domain', run: () => vitest('domain', ['test/domain', 'test/app'], ['--coverage']), needs: [] },
+  { name: 'house', run: () => vitest('house', ['test/architecture.test.ts', 'test/docs']), needs: [] },
+  { name: 'cli', run: () => vitest('cli', ['test/cli']), needs: [] },
+  { name: 'local', run: () => vitest('local', ['test/local']), needs: ['java', 'curl'] },
+  { name: 'contract', run: () => vitest('contract', ['test/contract']), needs: ['java'] },
+  { name: 'http', run: () => vitest('http', ['test/http']), needs: ['java', 'curl'] },
+  { name: 'money', run: () => vitest('money', ['test/money']), needs: ['java'] },
+  { name: 'properties', run: () => vitest('properties', ['test/properties']), needs: ['java'] },
+  { name: 'start', run: () => vitest('start', ['test/start']), needs: ['java'] },
+];
+
+requireNode();
+install();
+rmSync(REPORTS, { recursive: true, force: true });
+mkdirSync(REPORTS, { recursive: true });
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+for (const tier of chosen(process.argv.slice(2))) {
+  const started = Date.now();
+  const missing = tier.needs.filter((need) => !NEEDS[need].isThere());
+  const result = missing.length === 0 ? tier.run() : skipped(tier.name, missing);
+  for (const key of Object.keys(total)) total[key] += result[key];
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  console.log(`tier ${tier.name}: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped in ${seconds} s\n`);
+}
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
+
+function requireNode() {
+  const [major] = process.versions.node.split('.').map(Number);
+  if (major >= 20) return;
+  console.error(`Node ${process.versions.node} is too old: install Node 20 or newer`);
+  process.exit(1);
+}
+
+function install() {
+  const installed = `${ROOT}node_modules/.package-lock.json`;
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(`${ROOT}package-lock.json`).mtimeMs) return;
+  console.log('installing packages (npm ci)');
+  if (spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: ROOT, stdio: 'inherit' }).status !== 0) process.exit(1);
+}
+
+function chosen(names) {
+  const unknown = names.filter((name) => !TIERS.some((tier) => tier.name === name));
+  if (unknown.length > 0) {
+    console.error(`no tier ${unknown.join(', ')}; there are: ${TIERS.map(({ name }) => name).join(', ')}`);
+    process.exit(2);
+  }
+  return names.length === 0 ? TIERS : TIERS.filter(({ name }) => names.includes(name));
+}
+
+/** A tool that only says yes or no counts as one. */
+function check(name, command, args) {
+  console.log(`== ${name}`);
+  const { status } = spawnSync(`${ROOT}${command}`, args, { cwd: ROOT, stdio: 'inherit' });
+  return status === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 };
+}
+
+/** The counts are vitest's own. A run that fails without a failed test (coverage, a crash, no tests) is one failure. */
+function vitest(name, paths, options = []) {
+  console.log(`== ${name}`);
+  const report = `${REPORTS}/${name}.json`;
+  const args = ['run', ...paths, ...options, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const { status } = spawnSync(`${ROOT}node_modules/.bin/vitest`, args, {
+    cwd: ROOT,
+    stdio: 'inherit',
+    env: { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
+  });
+  if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
+  const { numPassedTests: passed, numFailedTests: failed, numPendingTests, numTodoTests } = JSON.parse(readFileSync(report, 'utf8'));
+  const unexplained = status !== 0 && failed === 0 ? 1 : 0;
+  if (unexplained > 0)
+    console.error(`${name}: vitest ended with status ${status} though no test failed (coverage, or a suite that did not load)`);
+  return { passed, failed: failed + unexplained, skipped: numPendingTests + numTodoTests };
+}
+
+function skipped(name, missing) {
+  console.error(
+    `== ${name}\n!! ${IS_CI ? 'FAILED' : 'SKIPPED'}: tier ${name} needs ${missing.map((need) => NEEDS[need].mend).join(' and ')}`,
+  );
+  return IS_CI ? { passed: 0, failed: 1, skipped: 0 } : { passed: 0, failed: 0, skipped: 1 };
+}
+
+function hasJava() {
+  const java = process.env.JAVA_HOME ? `${process.env.JAVA_HOME}/bin/java` : 'java';
+  const { status, stderr } = spawnSync(java, ['-version'], { encoding: 'utf8' });
+  return status === 0 && Number(/version "(\d+)/.exec(stderr)?.[1]) >= 17;
+}
+
+function succeeds(command, args) {
+  return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+}
