@@ -97,11 +97,11 @@ const meaningOfCancelled = (cancelled: TransactionCanceledException): Meaning =>
 
 const failed = (error: Error): Meaning => ({ kind: 'failed', error });
 
-const isWithoutAnswer = (error: Error & { code?: unknown; $metadata?: { httpStatusCode?: number }; $response?: unknown }): boolean => {
+const isWithoutAnswer = (error: Error & { code?: unknown; $metadata?: { httpStatusCode?: number } }): boolean => {
   const status = error.$metadata?.httpStatusCode;
+  // A body that is not DynamoDB's, as a proxy in between sends it; without a status the text that broke is our own.
+  if (error instanceof SyntaxError) return status !== undefined;
   if (status !== undefined) return status >= 500;
-  // A body that is not DynamoDB's, as a proxy in between sends it.
-  if (error instanceof SyntaxError) return error.$response !== undefined;
   if (error instanceof TypeError || error instanceof RangeError) return false;
   return NO_ANSWER.has(error.name) || typeof error.code === 'string';
 };

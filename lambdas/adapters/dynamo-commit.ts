@@ -96,7 +96,8 @@ export const refusalOf = (writes: readonly Write[], cancelled: TransactionCancel
 /**
  * The transaction of some writes. With an entry it carries a token, so that the same booking again within ten minutes, after
  * an answer that was lost, is the same transaction to DynamoDB. The token is the first entry's id and a digest of all
- * writes: an entry id that is used again for other writes is another transaction, and not a mismatch.
+ * writes: an entry id that is used again for other writes is another transaction, and not a mismatch. Without an entry the
+ * SDK makes a token for each attempt, and the hold's version says whether it was written before.
  */
 export const transactionOf = (items: readonly TransactItem[], firstEntry: Entry | undefined): TransactWriteCommandInput => ({
   TransactItems: [...items],

@@ -125,9 +125,11 @@ export interface ProfileChange {
 /**
  * Everything that one operation writes: all of it or nothing.
  *
- * - `hold.before` absent: the hold must be new. Else its stored `version` must be `before.version`.
+ * - `hold.before` absent: the hold must be new. Else its stored `version` must be `before.version`, and `after.version` is one more.
  * - `runs`, `deposit` and entries must be new, except a run with `before`, whose stored `corrections` must be as many.
  * - `jobLink` must be new, or point to the same hold, or to `replaces`.
+ * - An entry id that is taken refuses the booking without naming a part: the next try makes another id.
+ * - The entries of each account add up to its movement. This and what no transaction can hold is a bug, and throws.
  */
 export interface Booking {
   readonly accounts: readonly AccountChange[];

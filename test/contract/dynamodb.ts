@@ -1,4 +1,5 @@
 // DynamoDB Local for a test file, and a fresh table for each test.
+import { randomUUID } from 'node:crypto';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { afterAll, beforeAll } from 'vitest';
 import { createBaseClient, createDocumentClient } from '#adapters/dynamo-client';
@@ -19,7 +20,6 @@ export interface LocalTables {
 export const useDynamoDb = (): LocalTables => {
   let server: DynamoDbLocal | undefined;
   let clients: Pick<LocalTables, 'base' | 'document' | 'endpoint'> | undefined;
-  let count = 0;
   const started = () => {
     if (clients === undefined) throw new Error('DynamoDB Local is started before the first test, and not before that');
     return clients;
@@ -48,7 +48,7 @@ export const useDynamoDb = (): LocalTables => {
     get endpoint() {
       return started().endpoint;
     },
-    name: () => `asbb-${process.pid}-${Date.now()}-${(count += 1)}`,
+    name: () => `asbb-${randomUUID()}`,
     fresh: async () => {
       const table = tables.name();
       await createTable(started().base, table);

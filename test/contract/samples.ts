@@ -1,11 +1,11 @@
 // Values with every field set to something that a careless round trip would lose: sums beyond 2^53, nulls, texts beyond ASCII.
+import { encodeTime } from 'ulid';
 import type { AccountChange, Booking, HoldSpec, JobLink } from '#app/ports';
 import type { Account } from '#domain/account';
 import type { Hold } from '#domain/hold';
 import { type Entry, holdMore, type Instant, limitBy, type Movement } from '#domain/ledger';
 import type { PartitionModel } from '#domain/partition';
 import type { BookedRun } from '#domain/run';
-import { ulid } from 'ulid';
 
 export const NOON: Instant = Date.UTC(2026, 2, 14, 12);
 export const HOUR_MS = 3_600_000;
@@ -18,7 +18,7 @@ const next = (): string => String(++count).padStart(12, '0');
 export const aHoldId = (): string => `6f1c0f5e-0000-4000-8000-${next()}`;
 
 /** Of this instant, and after all earlier ones of the same instant. */
-export const anEntryId = (at: Instant): string => `${ulid(at).slice(0, 14)}${next()}`;
+export const anEntryId = (at: Instant): string => `${encodeTime(at, 10)}0000${next()}`;
 
 export const anAccount = (given: Partial<Account> = {}): Account => ({
   account: 'physics',
@@ -101,7 +101,15 @@ export const aHold = (given: Partial<Hold> = {}): Hold => ({
 });
 
 export const aSpec = (given: Partial<HoldSpec['job']> = {}): HoldSpec => ({
-  job: { account: 'physics', partitions: ['aws', 'local'], cluster: 'hpc-prod', nodes: 8, wallTimeSeconds: 21_600, exclusive: true, ...given },
+  job: {
+    account: 'physics',
+    partitions: ['aws', 'local'],
+    cluster: 'hpc-prod',
+    nodes: 8,
+    wallTimeSeconds: 21_600,
+    exclusive: true,
+    ...given,
+  },
   estimate: {
     amount: 100_000_000n,
     low: 90_000_000n,

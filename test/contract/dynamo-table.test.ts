@@ -1,0 +1,242 @@
+// The table as it really is: made as contract/table.ts says, and filled with nothing that is not in DESIGN.md's list of keys.
+import { CreateTableCommand, DescribeTableCommand, PutItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
+import { describe, expect, it } from 'vitest';
+import { createDynamoBudgets } from '#adapters/dynamo-budgets';
+import { createTable, tableStatus } from '#adapters/dynamo-table';
+import type { Booking } from '#app/ports';
+import { SHARDS, shardOf } from '#contract/table';
+import type { Hold } from '#domain/hold';
+import { limitBy, settleShare } from '#domain/ledger';
+import { useDynamoDb } from '#test/contract/dynamodb';
+import {
+  aChange,
+  aHold,
+  aHoldId,
+  aLink,
+  anAccount,
+  anEntry,
+  aPartition,
+  aRun,
+  booked,
+  NOON,
+  placing,
+  rewriting,
+} from '#test/contract/samples';
+
+const tables = useDynamoDb();
+
+describe('createTable', () => {
+  it('makes the table, its indexes and its stream, and writes the schema version', async () => {
+    const table = tables.name();
+    expect(await createTable(tables.base, table)).toEqual({
+      table,
+      state: 'active',
+      schemaVersion: 1,
+      missingIndexes: [],
+      usable: true,
+      created: true,
+    });
+    const { Table } = await tables.base.send(new DescribeTableCommand({ TableName: table }));
+    expect(Table).toMatchObject({
+      BillingModeSummary: { BillingMode: 'PAY_PER_REQUEST' },
+      StreamSpecification: { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' },
+      KeySchema: [
+        { AttributeName: 'pk', KeyType: 'HASH' },
+        { AttributeName: 'sk', KeyType: 'RANGE' },
+      ],
+    });
+    const indexes = Table?.GlobalSecondaryIndexes?.map(({ IndexName, Projection }) => `${IndexName} ${Projection?.ProjectionType}`);
+    expect(indexes?.sort()).toEqual(['GSI1 KEYS_ONLY', 'GSI2 KEYS_ONLY', 'GSI3 KEYS_ONLY']);
+  });
+
+  it('changes nothing the second time, nor when two do it at once', async () => {
+    const table = tables.name();
+    const both = await Promise.all([createTable(tables.base, table), createTable(tables.base, table)]);
+    expect(both.map(({ usable }) => usable)).toEqual([true, true]);
+    expect(await createTable(tables.base, table)).toMatchObject({ created: false, usable: true });
+  });
+
+  it('leaves a table of another schema version as it is, and says so', async () => {
+    const table = await tables.fresh();
+    const Item = { pk: { S: 'CONFIG' }, sk: { S: 'SCHEMA' }, v: { N: '1' }, schema_version: { N: '2' } };
+    await tables.base.send(new PutItemCommand({ TableName: table, Item }));
+    expect(await createTable(tables.base, table)).toMatchObject({ created: false, schemaVersion: 2, usable: false });
+    expect(await tableStatus(tables.base, table)).toMatchObject({ schemaVersion: 2, usable: false });
+  });
+
+  it("leaves somebody else's table as it is, and says what it lacks", async () => {
+    const table = tables.name();
+    await tables.base.send(
+      new CreateTableCommand({
+        TableName: table,
+        BillingMode: 'PAY_PER_REQUEST',
+        AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+        KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+      }),
+    );
+    expect(await createTable(tables.base, table)).toMatchObject({
+      missingIndexes: ['GSI1', 'GSI2', 'GSI3'],
+      schemaVersion: null,
+      usable: false,
+    });
+  });
+
+  it('tells of a table that is not there', async () => {
+    expect(await tableStatus(tables.base, tables.name())).toMatchObject({ state: 'absent', schemaVersion: null, usable: false });
+  });
+});
+
+/** DESIGN.md, section 7, and the index keys of an item in the order of their names. */
+const SHAPES = [
+  'ACCOUNT#<> / ACCOUNT',
+  'ACCOUNT#<> / DEPOSIT#<>',
+  'ACCOUNTS / <>',
+  'CLUSTERS / <>',
+  'CONFIG / SCHEMA',
+  'HOLD#<> / HOLD',
+  'HOLD#<> / RUN#<>',
+  'HOLD#<> / SPEC',
+  'JOB#<>#<> / <time>',
+  'LEDGER#<>#<month> / <>',
+  'PARTITIONS / <>',
+];
+
+const scan = async (table: string, index?: string) => {
+  const { Items = [] } = await tables.base.send(new ScanCommand({ TableName: table, ...(index && { IndexName: index }) }));
+  return Items.map((item) => Object.fromEntries(Object.entries(item).map(([name, value]) => [name, value.S ?? value.N ?? ''])));
+};
+
+/** Words of ours stay, what stands between them becomes a sign. */
+const shapeOf = (key: string): string =>
+  key
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/, '<time>')
+    .replace(/#\d{4}-\d\d$/, '#<month>')
+    .split('#')
+    .map((word, index) => (index === 0 ? word : word.startsWith('<') ? word : '<>'))
+    .join('#')
+    .replace(/^(?![A-Z]+(?:#|$)|<).*$/, '<>');
+
+describe('the items of one hold from place to settle', () => {
+  const live = async () => {
+    const table = await tables.fresh();
+    const store = createDynamoBudgets({ client: tables.document, table });
+    const place = async (hold: Hold) => {
+      await store.commit(placing(hold));
+      return hold;
+    };
+    await store.createAccount(anAccount(), anEntry());
+    await store.commit({ ...booked(aChange(limitBy(1n))), deposit: { account: 'physics', depositId: 'grant', amount: 1n } });
+    await store.beat({ cluster: 'hpc-prod', clusterUid: 'u', agentVersion: null, lastHeartbeat: NOON });
+    await store.writePartition(aPartition());
+    const hold = await place(aHold());
+    const unbound = await place(aHold());
+    const bind: Booking & { hold: { after: Hold } } = {
+      ...rewriting(hold, { jobId: '4711', submittedAt: NOON }),
+      jobLink: { link: aLink({ holdId: hold.holdId }) },
+    };
+    const bound = bind.hold.after;
+    await store.commit(bind);
+    const settle = async () => {
+      const run = aRun({ owner: hold.holdId, cost: 1n });
+      const change = aChange(settleShare({ share: hold.amount, cost: 1n }));
+      const after: Hold = { ...bound, state: 'settled', amount: 0n, used: 1n, closedAt: NOON, version: 3 };
+      await store.commit({ ...booked(change, { type: 'settle' }), hold: { before: bound, after }, runs: [{ after: run }] });
+    };
+    return { table, store, hold, unbound, settle };
+  };
+
+  it('have the keys that DESIGN.md lists, and no others', async () => {
+    const { table, settle } = await live();
+    await settle();
+    const items = await scan(table);
+    const shapes = new Set(items.map(({ pk = '', sk = '' }) => `${shapeOf(pk)} / ${shapeOf(sk)}`));
+    expect([...shapes].sort()).toEqual(SHAPES);
+    expect(new Set(items.map(({ v }) => v))).toEqual(new Set(['1']));
+  });
+
+  it('are in the indexes only as long as these have a question about them', async () => {
+    const { table, hold, unbound, settle } = await live();
+    const keysOf = async () => {
+      const items = (await scan(table)).filter((item) => Object.keys(item).some((name) => name.startsWith('gsi')));
+      return new Map(
+        items.map(({ pk, gsi1pk, gsi1sk, gsi2pk, gsi2sk, gsi3pk, gsi3sk }) => [pk, { gsi1pk, gsi1sk, gsi2pk, gsi2sk, gsi3pk, gsi3sk }]),
+      );
+    };
+    const expected = (holdId: string) => ({
+      gsi1pk: 'ACCOUNT#physics',
+      gsi1sk: `2026-03-14T12:00:00.000Z#${holdId}`,
+      gsi2pk: `OPEN#${shardOf(holdId)}`,
+      gsi2sk: `2026-03-15T18:00:00.000Z#${holdId}`,
+      gsi3sk: `2026-03-14T12:00:00.000Z#${holdId}`,
+    });
+    const waiting = { ...expected(unbound.holdId), gsi3pk: 'UNBOUND#hpc-prod' };
+    expect(await keysOf()).toEqual(
+      new Map([
+        [`HOLD#${hold.holdId}`, { ...expected(hold.holdId), gsi3pk: 'BOUND#hpc-prod' }],
+        [`HOLD#${unbound.holdId}`, waiting],
+      ]),
+    );
+
+    await settle();
+    const { gsi1pk, gsi1sk } = expected(hold.holdId);
+    expect((await keysOf()).get(`HOLD#${hold.holdId}`)).toEqual({ gsi1pk, gsi1sk });
+    expect([(await scan(table, 'GSI2')).length, (await scan(table, 'GSI3')).length]).toEqual([1, 1]);
+  });
+});
+
+/** DynamoDB counts names and texts in UTF-8 bytes, a number as one byte per two digits and one more, and 3 bytes and one per element for a map or list. */
+const sizeOf = (value: Record<string, unknown>): number => {
+  const [[type, content] = ['', '']] = Object.entries(value);
+  if (type === 'S') return Buffer.byteLength(content as string);
+  if (type === 'N') return Math.ceil((content as string).replace(/^-|0+$/g, '').length / 2) + 1;
+  if (type === 'L') return 3 + (content as Record<string, unknown>[]).reduce((sum, each) => sum + 1 + sizeOf(each), 0);
+  if (type === 'M') return 3 + sizeOfMap(content as Record<string, Record<string, unknown>>) + Object.keys(content as object).length;
+  return 1;
+};
+const sizeOfMap = (map: Record<string, Record<string, unknown>>): number =>
+  Object.entries(map).reduce((sum, [name, each]) => sum + Buffer.byteLength(name) + sizeOf(each), 0);
+
+describe('a hold of one instance type', () => {
+  const measured = async (hold: Hold): Promise<number> => {
+    const table = await tables.fresh();
+    await createDynamoBudgets({ client: tables.document, table }).commit({ accounts: [], entries: [], hold: { after: hold } });
+    const { Items = [] } = await tables.base.send(
+      new ScanCommand({ TableName: table, FilterExpression: 'sk = :hold', ExpressionAttributeValues: { ':hold': { S: 'HOLD' } } }),
+    );
+    return sizeOfMap({ ...Items[0] } as unknown as Record<string, Record<string, unknown>>);
+  };
+  const bound = { jobId: '4711234', submittedAt: NOON, used: 123_456_789_012n, amount: 987_654_321_012n, version: 12 };
+
+  it('is at most one kilobyte, for a kilobyte is one write unit', async () => {
+    const size = await measured(aHold(bound));
+    console.info(`hold item of one instance type: ${size} bytes`);
+    expect(size).toBeLessThanOrEqual(1024);
+  });
+
+  it('is so with long names too', async () => {
+    const account = 'department-of-astrophysics-2026';
+    const partition = 'aws-hpc7a-exclusive';
+    const { terms } = aHold();
+    const rates = terms.rates.map((rate) => ({
+      ...rate,
+      partition,
+      nodeTypes: [{ type: 'u7inh-32tb.480xlarge', priceE10UsdPerHour: 4_071_234_567_891n, cpus: 1_920, memoryMib: 33_554_432, gpus: 8 }],
+    }));
+    const long = aHold({
+      ...bound,
+      account,
+      partition,
+      cluster: 'parallelcluster-eu-central-1',
+      user: 'maria.sklodowska-curie',
+      terms: { ...terms, partition, rates },
+    });
+    const size = await measured(long);
+    console.info(`hold item with long names: ${size} bytes`);
+    expect(size).toBeLessThanOrEqual(1024);
+  });
+});
+
+it('spreads holds over all shards', () => {
+  const used = new Set(Array.from({ length: 100 }, () => shardOf(aHoldId())));
+  expect(used.size).toBe(SHARDS);
+});
