@@ -1,6 +1,8 @@
 import { withCachedPartitions } from '#adapters/cached-partitions';
+import { createGate, throughGate } from '#adapters/gate';
 import type { BudgetStore, Clock, Ids, Prices, Services, Settings, Telemetry } from '#app/ports';
 import { withinDeadline } from '#app/within-deadline';
+import type { Instant } from '#domain/ledger';
 
 export interface Parts {
   readonly store: BudgetStore;
@@ -14,8 +16,8 @@ export interface Parts {
 /** The adapters put together: each request gets a world whose store knows how long it has. */
 export const createServices = ({ store, telemetry, ...parts }: Parts): Services => {
   const cached = withCachedPartitions(store, parts.clock);
-  return {
-    telemetry,
-    world: (deadline) => ({ ...parts, store: withinDeadline(cached, { clock: parts.clock, ids: parts.ids, deadline }) }),
-  };
+  const gate = createGate();
+  const storeUntil = (deadline: Instant): BudgetStore =>
+    withinDeadline(throughGate(cached, gate, { clock: parts.clock, deadline }), { clock: parts.clock, ids: parts.ids, deadline });
+  return { telemetry, world: (deadline) => ({ ...parts, store: storeUntil(deadline) }) };
 };
