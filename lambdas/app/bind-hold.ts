@@ -4,7 +4,7 @@ import { readHoldOrThrow } from '#app/read';
 import { BudgetError } from '#domain/errors';
 import { costOf } from '#domain/estimate';
 import { bind, type Change, type Hold, reprice } from '#domain/hold';
-import { add, type Instant } from '#domain/ledger';
+import type { Instant } from '#domain/ledger';
 import { type MicroUsd, multiplyUp } from '#domain/money';
 
 export interface BindRequest {
@@ -27,26 +27,26 @@ export const bindHold = (world: World, request: BindRequest): Promise<Hold> =>
     const hold = await readHoldOrThrow(world.store, request.holdId);
     requireCluster(hold, request.cluster);
     const bound = bind(hold, request);
-    const repriced = request.instances === undefined ? undefined : loweredTo(world, bound?.hold ?? hold, request.instances);
-    const change = combine(bound, repriced);
-    if (change === undefined) return hold;
+    const known = bound?.hold ?? hold;
+    const lowered = request.instances === undefined ? undefined : loweredTo(world, known, request.instances);
+    if (bound === undefined && lowered === undefined) return hold;
 
     const at = world.clock.now();
     const entries =
-      repriced === undefined
+      lowered === undefined
         ? []
         : [
-            holdEntry(world, change.hold, {
+            holdEntry(world, known, {
               type: 'adjust',
-              amount: repriced.movement.held,
-              movement: repriced.movement,
+              amount: lowered.movement.held,
+              movement: lowered.movement,
               at,
               note: 'nodes allocated',
             }),
           ];
     const replaces = await replaceableLink(world, request);
     const booking = {
-      ...holdBooking(hold, change.hold, entries, at),
+      ...holdBooking(hold, lowered?.hold ?? known, entries, at),
       jobLink: {
         link: { cluster: request.cluster, jobId: request.jobId, submittedAt: request.submittedAt, holdId: hold.holdId },
         ...replaces,
@@ -93,8 +93,3 @@ const loweredTo = (world: World, hold: Hold, instances: readonly { type: string;
   const amount = multiplyUp(cost, world.settings.holdFactor);
   return amount < hold.amount ? reprice(hold, amount) : undefined;
 };
-
-const combine = (bound: Change | undefined, repriced: Change | undefined): Change | undefined =>
-  bound === undefined || repriced === undefined
-    ? (repriced ?? bound)
-    : { hold: repriced.hold, movement: add(bound.movement, repriced.movement) };

@@ -1,7 +1,7 @@
 import { holdBooking, holdEntry } from '#app/book';
 import type { World } from '#app/ports';
 import { pricingOf } from '#app/price-partitions';
-import { accountNotFound, readSpecOf } from '#app/read';
+import { accountNotFound, readAccountOrThrow, readSpecOf } from '#app/read';
 import { admitted, lessHold, refusalOf, refused, specOf, standing, type Verdict } from '#app/verdict';
 import { type Account, dateOf, unwillingness } from '#domain/account';
 import { BudgetError } from '#domain/errors';
@@ -83,8 +83,7 @@ const repeated = async (world: World, { job }: PlaceRequest, hold: Hold): Promis
     });
   }
   requireOpen(hold);
-  const [account, spec] = await Promise.all([world.store.readAccount(hold.account), readSpecOf(world.store, hold)]);
-  if (account === undefined) throw accountNotFound(hold.account);
+  const [account, spec] = await Promise.all([readAccountOrThrow(world.store, hold.account), readSpecOf(world.store, hold)]);
   return standing({ account, hold, spec });
 };
 

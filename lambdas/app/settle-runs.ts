@@ -1,6 +1,6 @@
 import { requireCluster } from '#app/bind-hold';
 import { CHANGED, holdBooking, holdEntry, untilBooked } from '#app/book';
-import type { Outcome, World } from '#app/ports';
+import type { World } from '#app/ports';
 import { rateNow } from '#app/price-partitions';
 import { accountNotFound, readJobLinkOrThrow } from '#app/read';
 import { BudgetError, invalid } from '#domain/errors';
@@ -48,17 +48,20 @@ export interface SettleRequest {
  * @throws BudgetError hold_not_found, job_not_found, cluster_conflict, run_conflict (which names the run), validation_failed
  */
 export const settleRuns = async (world: World, request: SettleRequest): Promise<BookedRun[]> => {
-  const holdId = request.holdId ?? (await holdIdOfJob(world, request));
+  const target = request.holdId === undefined ? await targetOfJob(world, request) : { holdId: request.holdId, owner: request.holdId };
   return untilBooked(world, async () => {
-    const hold = holdId === undefined ? undefined : await world.store.readHold(holdId);
-    if (hold !== undefined) requireCluster(hold, request.cluster);
-    const draft =
-      hold === undefined
-        ? await draftWithoutHold(world, { ...request, ...(holdId === undefined ? {} : { holdId }) })
-        : await draftOf(world, hold, request.runs);
-    return bookDraft(world, draft);
+    const hold = target.holdId === undefined ? undefined : await world.store.readHold(target.holdId);
+    if (hold === undefined) return bookDraft(world, await draftWithoutHold(world, request, target));
+    requireCluster(hold, request.cluster);
+    return bookDraft(world, await draftOf(world, hold, request.runs));
   });
 };
+
+/** Under which name the runs are booked, and the hold of that name if there should be one. */
+interface Target {
+  readonly holdId?: string;
+  readonly owner: string;
+}
 
 /** One report, as it would be booked, with its ledger entry. */
 interface Draft {
@@ -68,13 +71,13 @@ interface Draft {
   readonly reports: readonly { readonly report: RunReport; readonly runId: string; readonly cost: MicroUsd }[];
 }
 
-const holdIdOfJob = async (world: World, { job, account }: SettleRequest): Promise<string | undefined> => {
+const targetOfJob = async (world: World, { job, account }: SettleRequest): Promise<Target> => {
   if (job === undefined) throw invalid('hold_id', 'name the hold: hold_id, transaction_id, or cluster and job_id');
   const link = await readJobLinkOrThrow(world.store, job).catch((error: unknown) => {
     if (account !== undefined && error instanceof BudgetError && error.code === 'job_not_found') return undefined;
     throw error;
   });
-  return link?.holdId;
+  return link === undefined ? { owner: `job.${job.cluster}.${job.jobId}` } : { holdId: link.holdId, owner: link.holdId };
 };
 
 const draftOf = async (world: World, hold: Hold, runs: readonly RunReport[]): Promise<Draft> => ({
@@ -86,10 +89,9 @@ const draftOf = async (world: World, hold: Hold, runs: readonly RunReport[]): Pr
   ),
 });
 
-const draftWithoutHold = async (world: World, { holdId, job, account, runs }: SettleRequest): Promise<Draft> => {
+const draftWithoutHold = async (world: World, { account, runs }: SettleRequest, { holdId, owner }: Target): Promise<Draft> => {
   if (account === undefined)
     throw new BudgetError('hold_not_found', `there is no hold ${holdId}; name the account to book the run late`, { hold_id: holdId });
-  const owner = holdId ?? `job.${job?.cluster}.${job?.jobId}`;
   const reports = runs.map(async (report) => {
     const runId = report.runId ?? holdId;
     if (runId === undefined) throw invalid('run_id', 'is required for a run whose hold is not known');
@@ -146,27 +148,19 @@ const withPricedTypes = (rate: Rate, usage: RunUsage): RunUsage => {
 
 /** Book what is not booked yet. Each failed condition comes back with what is stored, so a repetition costs no extra read. */
 const bookDraft = async (world: World, draft: Draft): Promise<BookedRun[] | typeof CHANGED> => {
-  const answers = new Map<string, BookedRun>();
+  const booked = new Map<string, BookedRun>();
   for (;;) {
-    const { booking, runs } = compose(world, draft, answers);
-    const outcome: Outcome = runs.length === 0 ? { booked: true } : await world.store.commit(booking);
-    if (outcome.booked) {
-      for (const run of runs) answers.set(run.runId, run);
-      return draft.reports.map(({ runId, cost }) => answerOf(answers, runId, cost));
-    }
+    const { booking, answers } = compose(world, draft, booked);
+    if (booking.runs.length === 0) return answers;
+    const outcome = await world.store.commit(booking);
+    if (outcome.booked) return answers;
     const repeated = outcome.refusal.runs.flatMap(({ stored }) => (stored === null ? [] : [stored]));
     if (repeated.length === 0) {
       if (draft.hold === undefined) throw accountNotFound(draft.account);
       return CHANGED;
     }
-    for (const stored of repeated) answers.set(stored.runId, stored);
+    for (const stored of repeated) booked.set(stored.runId, stored);
   }
-};
-
-const answerOf = (answers: ReadonlyMap<string, BookedRun>, runId: string, cost: MicroUsd): BookedRun => {
-  const booked = answers.get(runId);
-  if (booked === undefined) throw new Error(`run ${runId} was neither booked nor refused`);
-  return repeatedOrThrow(booked, cost);
 };
 
 const repeatedOrThrow = (booked: BookedRun, cost: MicroUsd): BookedRun => {
@@ -176,30 +170,31 @@ const repeatedOrThrow = (booked: BookedRun, cost: MicroUsd): BookedRun => {
   });
 };
 
-/** The booking of the draft's runs beside those that are booked already, each run settled on what the one before left. */
+/**
+ * The booking of the draft's runs beside those that are booked already, each run settled on what the one before left; and
+ * the answers to all of its reports once that is written.
+ */
 const compose = (world: World, draft: Draft, booked: ReadonlyMap<string, BookedRun>) => {
   const at = world.clock.now();
-  const runs = new Map<string, BookedRun>();
+  const fresh = new Map<string, BookedRun>();
+  const answers: BookedRun[] = [];
   const entries: Entry[] = [];
   let hold = draft.hold;
   for (const { report, runId, cost } of draft.reports) {
-    const earlier = booked.get(runId) ?? runs.get(runId);
+    const earlier = booked.get(runId) ?? fresh.get(runId);
     if (earlier !== undefined) {
-      repeatedOrThrow(earlier, cost);
+      answers.push(repeatedOrThrow(earlier, cost));
       continue;
     }
     const settled = hold === undefined ? lateWithoutHold(cost) : settleReport(hold, report, cost, at);
     const run = bookedRun(draft, { report, runId, cost, settled, at });
-    runs.set(runId, run);
+    fresh.set(runId, run);
+    answers.push(run);
     entries.push(entryOf(world, draft, run, settled));
-    if (settled.hold !== undefined) hold = settled.hold;
+    hold = settled.hold;
   }
-  const after = [...runs.values()].map((run) => ({ after: run }));
-  const booking =
-    draft.hold === undefined || hold === undefined
-      ? bookingWithoutHold(draft.account, entries, at)
-      : holdBooking(draft.hold, hold, entries, at);
-  return { booking: { ...booking, runs: after }, runs: [...runs.values()] };
+  const booking = hold === undefined ? bookingWithoutHold(draft.account, entries, at) : holdBooking(draft.hold, hold, entries, at);
+  return { booking: { ...booking, runs: [...fresh.values()].map((after) => ({ after })) }, answers };
 };
 
 type SettledOrLate = Omit<Settled, 'hold'> & { readonly hold?: Hold };
@@ -260,11 +255,9 @@ const bookedRun = (
 
 const entryOf = (world: World, draft: Draft, run: BookedRun, settled: SettledOrLate): Entry => {
   const what = { type: settled.type, amount: run.bookedCost, movement: settled.movement, at: run.bookedAt, runId: run.runId };
-  const ofHold = draft.hold === undefined ? undefined : holdEntry(world, draft.hold, what);
-  const note = run.state;
-  if (ofHold !== undefined) return { ...ofHold, jobId: run.jobId, user: run.user, note };
-  const { at, ...rest } = what;
-  return { ...rest, entryId: world.ids.entryId(at), at, account: draft.account, holdId: null, jobId: run.jobId, user: run.user, note };
+  const words = { jobId: run.jobId, user: run.user, note: run.state };
+  if (draft.hold !== undefined) return { ...holdEntry(world, draft.hold, what), ...words };
+  return { ...what, ...words, entryId: world.ids.entryId(what.at), account: draft.account, holdId: null };
 };
 
 const bookingWithoutHold = (account: string, entries: readonly Entry[], at: Instant) => ({

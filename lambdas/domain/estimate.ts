@@ -1,7 +1,7 @@
 // What a job costs: nodes x (instance price x discount + node-hour overhead) x (time + overhead minutes), line by line.
 import { BudgetError } from '#domain/errors';
 import type { Job } from '#domain/job';
-import { ceilDiv, type MicroUsd, maxBigint } from '#domain/money';
+import { ceilDiv, type MicroUsd, maxBigint, minBigint } from '#domain/money';
 import type { InstanceOffer, PartitionModel, PriceSource } from '#domain/partition';
 
 /** EC2 bills Linux instances by the second, with a minimum of one minute (AWS, "EC2 On-Demand Pricing"). */
@@ -136,10 +136,9 @@ export const estimateIn = (rate: Rate, job: Job, asked: { wallTimeSeconds: numbe
     const cost = costOf(rate, { nodeType, nodesE6: placement.nodesE6, seconds: asked.wallTimeSeconds }, asked.tasks);
     return [{ nodeType, placement, ...cost }];
   });
-  priced.sort((a, b) => (a.amount < b.amount ? 1 : a.amount > b.amount ? -1 : 0));
+  priced.sort((a, b) => Number(b.amount - a.amount));
   const [dearest] = priced;
-  const cheapest = priced.at(-1);
-  if (dearest === undefined || cheapest === undefined) {
+  if (dearest === undefined) {
     const reasons = fits.map(({ nodeType, placement }) => `${nodeType.type}: ${placement}`);
     throw new BudgetError('does_not_fit', `the job does not fit partition ${rate.partition}: ${reasons[0]}`, {
       partition: rate.partition,
@@ -155,7 +154,7 @@ export const estimateIn = (rate: Rate, job: Job, asked: { wallTimeSeconds: numbe
     tasks: asked.tasks,
     wallTimeSeconds: asked.wallTimeSeconds,
     amount: dearest.amount,
-    low: cheapest.amount,
+    low: priced.map(({ amount }) => amount).reduce(minBigint),
     high: dearest.amount,
     lineItems: dearest.lineItems,
     source: rate.source,
@@ -203,10 +202,8 @@ const termsOf = (model: PartitionModel) => ({
 });
 
 /** The oldest price date stands for all of them; one unknown date makes the whole unknown. */
-const oldest = (offers: readonly InstanceOffer[]): string | null => {
-  const dates = offers.map((offer) => offer.priceDate).sort(); // null sorts as "null", behind every date
-  return dates.includes(null) ? null : (dates[0] ?? null);
-};
+const oldest = (offers: readonly InstanceOffer[]): string | null =>
+  offers.map(({ priceDate }) => priceDate).reduce((a, b) => (a === null || b === null ? null : a.localeCompare(b) < 0 ? a : b));
 
 interface Placement {
   readonly nodes: number;
