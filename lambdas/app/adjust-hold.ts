@@ -88,11 +88,19 @@ const tasksAfter = (hold: Hold, { adjustment, mode }: AdjustRequest): number => 
   return tasks;
 };
 
-/** Locked prices for the partitions that were priced when the hold was placed; a move elsewhere is priced as of today. */
+/**
+ * Locked prices for the partitions that were priced when the hold was placed; others are priced as of today. A job that named
+ * no wall time was given the one that was priced, and keeps it wherever it moves.
+ */
 const pricingAfter = async (world: World, hold: Hold, before: Job, job: Job): Promise<Pricing> => {
-  if (before.partitions.join() !== job.partitions.join()) return pricingOf(world, job);
-  const partitions = hold.terms.rates.map((rate) => ({ rate, defaultWallTimeSeconds: hold.terms.wallTimeSeconds }));
-  return { partitions, holdFactor: world.settings.holdFactor };
+  const locked = hold.terms.rates.map((rate) => ({ rate, defaultWallTimeSeconds: hold.terms.wallTimeSeconds }));
+  if (before.partitions.join() === job.partitions.join()) return { partitions: locked, holdFactor: world.settings.holdFactor };
+  const today = await pricingOf(world, job);
+  const partitions = today.partitions.map(
+    ({ rate }) =>
+      locked.find((each) => each.rate.partition === rate.partition) ?? { rate, defaultWallTimeSeconds: hold.terms.wallTimeSeconds },
+  );
+  return { ...today, partitions };
 };
 
 const adjusted = (world: World, hold: Hold, to: { job: Job; tasks: number; pricing: Pricing; quote: Quote }): Hold => {

@@ -20,8 +20,9 @@ export interface Verdict {
 
 /** Why the account or the limits would not take this quote now, or undefined. `more` is what must come from available. */
 export const refusalOf = (world: World, account: Account, quote: Quote, more = quote.holdAmount): RefusalCode | undefined => {
-  if (quote.holdAmount > MAX_AMOUNT_MICRO_USD) return 'limit_exceeded';
-  return unwillingness(account, { amount: more, today: dateOf(world.clock.now()) });
+  const unwilling = unwillingness(account, { amount: more, today: dateOf(world.clock.now()) });
+  const forMoney = unwilling === undefined || unwilling === 'insufficient_budget'; // Else nothing smaller would fit either.
+  return forMoney && quote.holdAmount > MAX_AMOUNT_MICRO_USD ? 'limit_exceeded' : unwilling;
 };
 
 /** The refusal that a user can act on: amounts as they would be, and what would fit. */

@@ -71,8 +71,9 @@ export const termsOf = (pricing: Pricing, { estimate }: Quote): Terms => ({
 /** The greatest whole-minute wall time, nodes and array tasks that the money at hand pays for. */
 export const offersFor = (pricing: Pricing, job: Job, quote: Quote, available: MicroUsd): Offers => {
   const budget = minBigint(available, MAX_AMOUNT_MICRO_USD);
-  const holds = (changed: Job, tasks?: number): MicroUsd | undefined => holdAmountOf(pricing, changed, tasks);
   const { wallTimeSeconds, nodes, tasks } = quote.estimate;
+  // The tasks that are left of an array, or that it is adjusted to, are not always those that its job once named.
+  const holds = (changed: Job, held = tasks): MicroUsd | undefined => holdAmountOf(pricing, changed, held);
   const lessThan = (asked: number, amountAt: (n: number) => MicroUsd | undefined) => greatestWithin(budget, asked - 1, amountAt);
 
   const minutes = lessThan(Math.ceil(wallTimeSeconds / 60), (n) => holds({ ...job, wallTimeSeconds: n * 60 }));
@@ -80,7 +81,7 @@ export const offersFor = (pricing: Pricing, job: Job, quote: Quote, available: M
   const fewerTasks = lessThan(tasks, (n) => holds(job, n));
   return {
     ...(minutes === undefined ? {} : { wallTimeSeconds: minutes * 60 }),
-    ...(fewerNodes === undefined || fewerNodes < (job.minNodes ?? 1) ? {} : { nodes: fewerNodes }),
+    ...(fewerNodes === undefined ? {} : { nodes: fewerNodes }),
     ...(fewerTasks === undefined ? {} : { arrayTasks: fewerTasks }),
   };
 };
@@ -115,7 +116,7 @@ const wallTimeOf = (job: Job, partition: string, defaultWallTimeSeconds: number 
 };
 
 /** Undefined: so changed, the job fits no partition. */
-const holdAmountOf = (pricing: Pricing, job: Job, tasks?: number): MicroUsd | undefined => {
+const holdAmountOf = (pricing: Pricing, job: Job, tasks: number): MicroUsd | undefined => {
   try {
     return quoteOf(pricing, job, tasks).holdAmount;
   } catch (error) {
