@@ -141,10 +141,19 @@ const answer = async (request: IncomingMessage, arrival: Arrival, options: Local
   const body = await readBody(request);
   if (!Buffer.isBuffer(body)) return tooLarge(body, arrival);
   const event = buildEvent(request, body, arrival);
+  refuseForeignPages(event.headers);
   const identity = await authenticate(event, body, options.verify);
   const signed = identity === undefined ? event : { ...event, requestContext: { ...event.requestContext, authorizer: { iam: identity } } };
   const result = await withTimeout(invoke(options.handle, signed, buildContext(arrival, options.now)));
   return toReply(result, arrival);
+};
+
+const LOOPBACK_NAMES = new Set(['127.0.0.1', 'localhost', '[::1]']);
+
+/** Any web page may send a plain POST to a port of this machine. Browsers then name the page in Origin; programs send none. */
+const refuseForeignPages = ({ origin }: APIGatewayProxyEventV2['headers']): void => {
+  if (origin === undefined || (URL.canParse(origin) && LOOPBACK_NAMES.has(new URL(origin).hostname))) return;
+  throw new BudgetError('not_authorized', `a request from the page ${origin} is not taken: this server is for programs on this machine`);
 };
 
 /** A handler answers its own refusals, so whatever it throws is a bug: its text, a BudgetError's too, is not for the client. */

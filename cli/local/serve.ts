@@ -27,8 +27,10 @@ export interface LocalOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly store: 'dynamodb' | 'memory';
-  /** Where money is kept; the memory store has none. */
+  /** Where money is kept; neither the memory store nor an engine of somebody else's has one. */
   readonly directory: string;
+  /** A DynamoDB that runs already, instead of one of our own. */
+  readonly dynamoEndpoint?: string;
   readonly table: string;
   readonly settings: Settings;
   /** Demand signatures made with these; without, every request is let in. */
@@ -91,16 +93,27 @@ const openStore = async (
     await addFirstPartitions(store);
     return { store, failed: new Promise(() => undefined) };
   }
-  stops.push(lockDataDirectory(options.directory).release);
-  const dynamo = await startDynamoDbLocal({ directory: options.directory });
-  stops.push(dynamo.stop);
+  const dynamo =
+    options.dynamoEndpoint === undefined
+      ? await startEngine(options.directory, stops)
+      : { endpoint: options.dynamoEndpoint, exited: new Promise<string>(() => undefined) };
   // DynamoDB Local takes any credentials; without some, the SDK would look for real ones, and find no network.
   const where = { endpoint: dynamo.endpoint, region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } };
   const status = await createTable(createBaseClient(where), options.table);
-  if (!status.usable) throw new Error(`the table in ${options.directory} is of another version of asbb: use another folder with --data`);
+  if (!status.usable)
+    throw new Error(
+      `the table ${options.table} at ${options.dynamoEndpoint ?? options.directory} is of another version of asbb, or another program's: use another folder with --data`,
+    );
   const store = createDynamoBudgets({ client: createDocumentClient(where), table: options.table });
   if (status.created) await addFirstPartitions(store);
   return { store, failed: dynamo.exited };
+};
+
+const startEngine = async (directory: string, stops: (() => Promise<void> | void)[]) => {
+  stops.push(lockDataDirectory(directory).release);
+  const engine = await startDynamoDbLocal({ directory });
+  stops.push(engine.stop);
+  return engine;
 };
 
 /** A fresh server can price a job at once. */

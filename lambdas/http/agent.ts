@@ -4,6 +4,7 @@ import { correctRun } from '#app/correct-run';
 import { HEARTBEAT_STALE_MS } from '#app/expire-holds';
 import { extendHold } from '#app/extend-hold';
 import { forceHold } from '#app/force-hold';
+import type { Settings } from '#app/ports';
 import { readHoldOrThrow, readSpecOf } from '#app/read';
 import { releaseHold } from '#app/release-hold';
 import { type SettleRequest, settleRuns } from '#app/settle-runs';
@@ -30,13 +31,13 @@ import { toJob, toReport } from '#http/to-domain';
 
 const reconcile = route({ body: ReconcileRequest }, async ({ body }, world) => {
   const holdId = body.hold_id ?? body.transaction_id;
-  const [run] = await settleRuns(world, { ...compact({ holdId }), ...wherefrom([body]), runs: [toReport(body)] });
+  const [run] = await settleRuns(world, { ...compact({ holdId }), ...wherefrom([body], world.settings), runs: [toReport(body)] });
   if (run === undefined) throw new Error('one report has one answer');
   return ok(settlementAnswer(run, transactionIdOf(run.owner)));
 });
 
 const settleRunsRoute = route({ path: HoldPath, body: RunsRequest }, async ({ path, body }, world) => {
-  const runs = await settleRuns(world, { holdId: path.hold_id, ...wherefrom(body.runs), runs: body.runs.map(toReport) });
+  const runs = await settleRuns(world, { holdId: path.hold_id, ...wherefrom(body.runs, world.settings), runs: body.runs.map(toReport) });
   return ok({ results: runs.map((run) => settlementAnswer(run, run.owner)) });
 });
 
@@ -120,7 +121,7 @@ const HOLD_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const transactionIdOf = (owner: string): string | null => (HOLD_ID.test(owner) ? owner : null);
 
 /** Cluster, job and account of the reports. They are of one hold, so they must agree. */
-const wherefrom = (runs: readonly RunFields[]): Pick<SettleRequest, 'cluster' | 'account' | 'job'> => {
+const wherefrom = (runs: readonly RunFields[], { defaultCluster }: Settings): Pick<SettleRequest, 'cluster' | 'account' | 'job'> => {
   const same = <K extends 'cluster' | 'account'>(name: K): RunFields[K] => {
     const values = new Set(runs.map((run) => run[name]).filter((value) => value !== undefined));
     if (values.size > 1) throw invalid(`runs.${name}`, 'differs between the runs of one hold');
@@ -128,10 +129,11 @@ const wherefrom = (runs: readonly RunFields[]): Pick<SettleRequest, 'cluster' | 
   };
   const [first] = runs;
   const cluster = same('cluster');
+  const jobCluster = cluster ?? defaultCluster;
   const job =
-    cluster === undefined || first?.job_id === undefined
+    jobCluster === null || first?.job_id === undefined
       ? undefined
-      : { cluster, jobId: first.job_id, ...compact({ submittedAt: first.submitted_at }) };
+      : { cluster: jobCluster, jobId: first.job_id, ...compact({ submittedAt: first.submitted_at }) };
   return compact({ cluster, account: same('account'), job });
 };
 

@@ -385,6 +385,19 @@ describe('verification', () => {
   });
 });
 
+describe('web pages', () => {
+  it.each([
+    ['of another site', 'https://evil.example', 403],
+    ['without a name', 'null', 403],
+    ['of this machine', 'http://localhost:3000', 200],
+  ])('a page %s may ask: %s -> %i', async (_, origin, status) => {
+    const { port, events } = await serve({});
+    const answer = await ask(port, { method: 'POST', headers: { Origin: origin }, body: '{}' });
+    expect(answer.status).toBe(status);
+    expect(events).toHaveLength(status === 200 ? 1 : 0);
+  });
+});
+
 describe('listen and close', () => {
   it('names the mend when the port is taken', async () => {
     const { port } = await serve();
