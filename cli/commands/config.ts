@@ -1,0 +1,21 @@
+import type { Command } from 'commander';
+import { createCommand, type Shell } from '#cli/commands/command';
+
+/** `asbb config`: the client's own YAML. */
+export const configCommand = (shell: Shell): Command =>
+  createCommand('config', {
+    summary: "The client's configuration",
+    examples: ['asbb config init --output ~/.config/asbb/config.yaml'],
+  }).addCommand(initCommand(shell));
+
+const initCommand = (shell: Shell): Command =>
+  createCommand('init', {
+    summary: 'Write a configuration with every key, its default and what it is for',
+    examples: ['asbb config init --output ~/.config/asbb/config.yaml', 'asbb config init | sudo tee /etc/asbb/config.yaml'],
+  })
+    // Here it is a file to write, as in the original design, and not a format.
+    .option('-o, --output <file>', 'the file to write (default: stdout)')
+    .option('--force', 'replace a file that is there')
+    .action((options: { output?: string; force?: boolean }, command: Command) =>
+      shell.run(command, async (context) => (await import('#cli/commands/run-config')).runConfigInit(context, options)),
+    );

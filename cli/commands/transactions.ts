@@ -1,0 +1,30 @@
+import type { Command } from 'commander';
+import { accountOption, createCommand, limitOption, type Shell } from '#cli/commands/command';
+import type { TransactionsOptions } from '#cli/commands/run-transactions';
+
+/** `asbb transactions`: the ledger. */
+export const transactionsCommand = (shell: Shell): Command =>
+  createCommand('transactions', {
+    summary: 'The ledger: every movement of money, oldest first',
+    examples: ['asbb transactions list -A proj001', 'asbb transactions list -A proj001 -S 2025-01-01 -o csv > january.csv'],
+  }).addCommand(listCommand(shell));
+
+const listCommand = (shell: Shell): Command =>
+  createCommand('list', {
+    summary: 'List the ledger entries of an account, oldest first',
+    examples: [
+      'asbb transactions list -A proj001',
+      'asbb transactions list -A proj001 -S 2025-01-01 -E 2025-02-01 -o csv',
+      'asbb transactions list -A proj001 -S 2025-01-31T12:00:00Z --json',
+    ],
+  })
+    .argument('[account]', 'Slurm account')
+    .addOption(accountOption())
+    .option('-S, --from <time>', 'from this date or UTC time on')
+    .option('-E, --to <time>', 'until before this date or UTC time')
+    .addOption(limitOption())
+    .action((bare: string | undefined, options: TransactionsOptions, command: Command) =>
+      shell.run(command, async (context) =>
+        (await import('#cli/commands/run-transactions')).runTransactionsList(context, { ...options, bare }),
+      ),
+    );

@@ -1,0 +1,143 @@
+// Values as people type them. A wrong one ends the command before anything is asked of the API, and the sentence names its flag.
+import { usageError } from '#cli/exit';
+import { MAX_COUNT } from '#contract/limits';
+import { parseAccountName } from '#domain/account';
+import { parseArraySpec } from '#domain/array-spec';
+import { BudgetError } from '#domain/errors';
+import { parseMemoryMib } from '#domain/memory';
+import { type MicroUsd, parseUsd } from '#domain/money';
+import { parseWallTime } from '#domain/slurm-time';
+
+const MAX_ROWS_ASKED = 1_000_000;
+
+/** A value together with the flag that it was given by. */
+export interface Given {
+  readonly flag: string;
+  readonly value: string;
+}
+
+/** Runs a parser of the domain; its refusal becomes a sentence about the flag. */
+const through = <T>({ flag, value }: Given, parse: (value: string) => T): T => {
+  try {
+    return parse(value);
+  } catch (error) {
+    if (!(error instanceof BudgetError)) throw error;
+    throw usageError(`${flag} '${value}': ${error.message.replace(/^\w+: /, '').replace(/^[A-Z]/, (letter) => letter.toLowerCase())}`, {
+      cause: error,
+    });
+  }
+};
+
+const matching = (given: Given, { pattern, problem }: { pattern: RegExp; problem: string }): string => {
+  if (!pattern.test(given.value)) throw usageError(`${given.flag} '${given.value}': ${problem}`);
+  return given.value;
+};
+
+/** Exact dollars: at most six decimals. */
+export const readUsd = (given: Given): MicroUsd => through(given, parseUsd);
+
+export const readUsdFromZero = (given: Given): MicroUsd => {
+  const amount = readUsd(given);
+  if (amount < 0n) throw usageError(`${given.flag} '${given.value}': must not be negative`);
+  return amount;
+};
+
+/** As Slurm stores it: in lower case. */
+export const readAccount = (given: Given): string => through(given, parseAccountName);
+
+const ID = { pattern: /^(?!\.{1,2}$)[A-Za-z0-9._~-]{1,64}$/, problem: 'must be 1 to 64 letters, digits and . _ ~ -' };
+/** Name of a partition or cluster, or a job id. */
+export const readId = (given: Given): string => matching(given, ID);
+
+const PARTITIONS = {
+  pattern: /^[A-Za-z0-9._~-]{1,64}(?:,[A-Za-z0-9._~-]{1,64})*$/,
+  problem: 'must be a partition, or several like aws,local',
+};
+export const readPartitions = (given: Given): string => matching(given, PARTITIONS);
+
+const UUID = { pattern: /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, problem: 'is no hold id, which is a UUID' };
+/** A job's `admin_comment` has the id as `asbb:<hold_id>`, so that is how people find it. */
+export const readHoldId = ({ flag, value }: Given): string => matching({ flag, value: value.replace(/^asbb:/, '') }, UUID).toLowerCase();
+
+export const readCount = ({ flag, value, least = 1, most = MAX_COUNT }: Given & { least?: number; most?: number }): number => {
+  const count = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
+  if (!(count >= least && count <= most)) throw usageError(`${flag} '${value}': must be a whole number from ${least} to ${most}`);
+  return count;
+};
+
+export const readLimit = (value: string | undefined): number | undefined =>
+  value === undefined ? undefined : readCount({ flag: '--limit', value, most: MAX_ROWS_ASKED });
+
+/** A real day of the calendar, `YYYY-MM-DD`. */
+export const readDate = ({ flag, value }: Given): string => {
+  if (!isDate(value)) throw usageError(`${flag} '${value}': must be a date like 2026-11-23`);
+  return value;
+};
+
+/** A date, or null where somebody takes it away. */
+export const readDateOrNone = (given: Given): string | null => (given.value === '' || given.value === 'none' ? null : readDate(given));
+
+/** A date or an instant in UTC. */
+export const readInstant = ({ flag, value }: Given): string => {
+  const isInstant = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?Z$/.test(value) && !Number.isNaN(Date.parse(value));
+  if (!isDate(value) && !(isInstant && isDate(value.slice(0, 10)))) {
+    throw usageError(`${flag} '${value}': must be a date like 2026-11-23, or a time in UTC like 2026-11-23T15:00:00Z`);
+  }
+  return value;
+};
+
+const isDate = (text: string): boolean => {
+  const at = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
+  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(text); // 2026-02-30 would become March.
+};
+
+/** Checked here, sent as typed: the API reads Slurm's forms itself. */
+export const readWallTime = (given: Given): string => {
+  through(given, parseWallTime);
+  return given.value;
+};
+
+export const readMemory = (given: Given): string => {
+  through(given, parseMemoryMib);
+  return given.value;
+};
+
+export const readArray = (given: Given): string => {
+  through(given, parseArraySpec);
+  return given.value;
+};
+
+/** sbatch's `--gpus`: `4` or `a100:4`. */
+export const readGpus = ({ flag, value }: Given): { count: number; type?: string } => {
+  const match = /^(?:([A-Za-z][\w.+-]*):)?(\d+)$/.exec(value);
+  if (match === null) throw usageError(`${flag} '${value}': must be a count, or a type and a count like a100:4`);
+  const count = readCount({ flag, value: match[2] ?? '', least: 0 });
+  return match[1] === undefined ? { count } : { count, type: match[1] };
+};
+
+/** sbatch's `--nodes`: `4`, or `2-4` for at least 2 and at most 4. */
+export const readNodes = ({ flag, value }: Given): { nodes: number; min_nodes?: number } => {
+  const match = /^(\d+)(?:-(\d+))?$/.exec(value);
+  if (match === null) throw usageError(`${flag} '${value}': must be a count like 4, or a range like 2-4`);
+  const first = readCount({ flag, value: match[1] ?? '' });
+  if (match[2] === undefined) return { nodes: first };
+  const nodes = readCount({ flag, value: match[2] });
+  if (first > nodes) throw usageError(`${flag} '${value}': write the smaller number first`);
+  return { min_nodes: first, nodes };
+};
+
+/** As sacct prints it: seconds (ElapsedRaw), or `[D-]HH:MM:SS` (Elapsed). */
+export const readElapsed = (given: Given): number => {
+  if (/^\d{1,10}$/.test(given.value)) return readCount({ ...given, least: 0, most: 3_155_760_000 });
+  if (!/^[\d:-]+$/.test(given.value))
+    throw usageError(`${given.flag} '${given.value}': must be seconds, or [D-]HH:MM:SS as sacct prints it`);
+  return through(given, parseWallTime) ?? 0;
+};
+
+/** The same fields without those that nobody gave. */
+export const given = <T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** Reads a flag if it was given. */
+export const ifGiven = <T>(flag: string, value: string | undefined, read: (given: Given) => T): T | undefined =>
+  value === undefined ? undefined : read({ flag, value });

@@ -1,0 +1,234 @@
+// The composition root of the CLI: the only file that reads the environment, the terminal, the clock and randomness.
+import { randomUUID } from 'node:crypto';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { type ApiClient, type Credentials, createApiClient, isLoopback, normalEndpoint, regionOf } from '#cli/api-client';
+import type { Config } from '#cli/config';
+import { CommandError, EXIT, oneLine, usageError } from '#cli/exit';
+import { findRunningServers, type UserFolders } from '#cli/local/running';
+
+const SYSTEM_CONFIG_FILE = '/etc/asbb/config.yaml';
+/** DynamoDB Local and `asbb local` take any region, but a signature has to name one. */
+const LOCAL_REGION = 'us-east-1';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+export type OutputFormat = 'table' | 'json' | 'csv';
+
+/** Where text goes, and what is known of its reader. */
+export interface Output {
+  write(text: string): void;
+  readonly isTerminal: boolean;
+  /** Of a terminal. */
+  readonly columns: number | undefined;
+}
+
+/** All that a command takes from the process it runs in. Tests bring their own. */
+export interface Machine {
+  readonly env: Environment;
+  readonly home: string;
+  /** In the order in which they are read. */
+  readonly configFiles: readonly string[];
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly newId: () => string;
+  readonly fetch: typeof fetch;
+  /** The SDK's credential chain: environment, profile, SSO, container, instance. */
+  readonly credentials: (where: { profile?: string; region?: string }) => Promise<Credentials>;
+  readonly openTable: (where: TablePlace) => Promise<TableAdmin>;
+}
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  readonly config?: string | undefined;
+  readonly endpoint?: string | undefined;
+  readonly profile?: string | undefined;
+  readonly region?: string | undefined;
+  readonly output?: OutputFormat | undefined;
+  readonly quiet?: boolean | undefined;
+  readonly color?: boolean | undefined;
+}
+
+export interface TablePlace {
+  readonly table: string;
+  readonly endpoint?: string;
+  readonly region: string;
+  readonly credentials?: Credentials;
+}
+
+export type TableStatus = import('#adapters/dynamo-table').TableStatus;
+
+export interface TableAdmin {
+  migrate(): Promise<TableStatus & { readonly created: boolean }>;
+  status(): Promise<TableStatus>;
+}
+
+/** What a command works with. */
+export interface Context {
+  readonly env: Environment;
+  /** Where this user's `asbb local` announces itself. */
+  readonly folders: UserFolders;
+  readonly format: OutputFormat;
+  /** How tables look: `width` is a terminal's columns, and undefined where any length is fine. */
+  readonly look: { readonly width: number | undefined; readonly color: boolean };
+  readonly now: () => number;
+  readonly newId: () => string;
+  /** Data, as it is. */
+  print(text: string): void;
+  /** A sentence for people, on stderr; not under --quiet. */
+  tell(sentence: string): void;
+  /** A sentence on stderr that no --quiet hides. */
+  complain(sentence: string): void;
+  config(): Promise<Config>;
+  /**
+   * The API that flags, environment, configuration or a running `asbb local` name, in this order.
+   * @throws CommandError usage if none does
+   */
+  api(): Promise<ApiClient>;
+  /** The DynamoDB table of the configuration. */
+  table(): Promise<TableAdmin>;
+}
+
+/** The process as it is. */
+export const processMachine = (): Machine => {
+  const home = homedir();
+  return {
+    env: process.env,
+    home,
+    configFiles: [SYSTEM_CONFIG_FILE, join(home, '.config', 'asbb', 'config.yaml')],
+    stdout: outputOf(process.stdout),
+    stderr: outputOf(process.stderr),
+    now: Date.now,
+    newId: randomUUID,
+    fetch,
+    // Lazily, here and below: the AWS SDK takes longer to load than most commands to run.
+    credentials: async ({ profile, region }) => {
+      const { fromNodeProviderChain } = await import('@aws-sdk/credential-providers');
+      return fromNodeProviderChain({
+        ...(profile === undefined ? {} : { profile }),
+        ...(region === undefined ? {} : { clientConfig: { region } }),
+      });
+    },
+    openTable: async ({ table, ...where }) => {
+      const { createBaseClient } = await import('#adapters/dynamo-client');
+      const { createTable, tableStatus } = await import('#adapters/dynamo-table');
+      const client = createBaseClient(where);
+      return { migrate: () => createTable(client, table), status: () => tableStatus(client, table) };
+    },
+  };
+};
+
+const outputOf = (stream: NodeJS.WriteStream): Output => ({
+  write: (text) => {
+    stream.write(text);
+  },
+  isTerminal: stream.isTTY === true,
+  columns: stream.isTTY === true ? stream.columns : undefined,
+});
+
+/** One sentence on stderr. */
+export const sayOn = (machine: Machine, sentence: string): void => machine.stderr.write(`asbb: ${oneLine(sentence)}\n`);
+
+/** What a command gets: the machine, seen through the options on its line. */
+export const createContext = (machine: Machine, options: GlobalOptions): Context => {
+  const { env, stdout, now, newId } = machine;
+  const folders = { home: machine.home, stateHome: given(env.XDG_STATE_HOME) };
+  const tell = (sentence: string): void => {
+    if (options.quiet !== true) sayOn(machine, sentence);
+  };
+  const config = once(async () => {
+    const { loadConfig } = await import('#cli/config');
+    return loadConfig({ explicit: options.config ?? given(env.ASBB_CONFIG), usual: machine.configFiles });
+  });
+  return {
+    env,
+    folders,
+    format: options.output ?? 'table',
+    look: { width: widthOf(stdout, env), color: isColourful(options, stdout, env) },
+    now,
+    newId,
+    print: stdout.write,
+    tell,
+    complain: (sentence) => sayOn(machine, sentence),
+    config,
+    api: once(async () => openApi(machine, options, { config: await config(), running: () => runningServer(folders, tell) })),
+    table: once(async () => openTable(machine, options, await config())),
+  };
+};
+
+const openApi = async (
+  machine: Machine,
+  options: GlobalOptions,
+  { config, running }: { config: Config; running: () => string | undefined },
+): Promise<ApiClient> => {
+  const { env, fetch, now } = machine;
+  const named = options.endpoint ?? given(env.ASBB_ENDPOINT) ?? config.api.endpoint ?? running();
+  if (named === undefined)
+    throw usageError("no endpoint: start 'asbb local', or name the API with --endpoint or as api.endpoint in the configuration");
+  const endpoint = normalEndpoint(named);
+  const isSigned = !isLoopback(endpoint) || options.profile !== undefined || given(env.AWS_ACCESS_KEY_ID) !== undefined;
+  if (!isSigned) return createApiClient({ endpoint, fetch, now });
+
+  const region =
+    options.region ?? regionOf(endpoint) ?? regionIn(env) ?? config.api.region ?? (isLoopback(endpoint) ? LOCAL_REGION : undefined);
+  if (region === undefined) throw usageError(`which region is ${endpoint} in? Say it with --region, AWS_REGION or api.region`);
+  return createApiClient({ endpoint, fetch, now, region, credentials: await machine.credentials({ ...profileIn(options), region }) });
+};
+
+const openTable = async (machine: Machine, options: GlobalOptions, config: Config): Promise<TableAdmin> => {
+  const { table, endpoint } = config.database;
+  const place = endpoint ?? given(machine.env.AWS_ENDPOINT_URL_DYNAMODB) ?? given(machine.env.AWS_ENDPOINT_URL);
+  const isLocal = place !== undefined && URL.canParse(place) && isLoopback(place);
+  const region = options.region ?? regionIn(machine.env) ?? config.api.region ?? (isLocal ? LOCAL_REGION : undefined);
+  if (region === undefined) throw usageError(`in which region is table ${table}? Say it with --region, AWS_REGION or api.region`);
+  return machine.openTable({
+    table,
+    region,
+    ...(endpoint === undefined ? {} : { endpoint }), // The SDK reads AWS_ENDPOINT_URL_DYNAMODB itself.
+    ...(options.profile === undefined ? {} : { credentials: await machine.credentials({ profile: options.profile, region }) }),
+  });
+};
+
+/** The newest of this user's own servers on this machine. */
+const runningServer = (folders: UserFolders, tell: (sentence: string) => void): string | undefined => {
+  const [newest] = findRunningServers(folders);
+  if (newest === undefined) return undefined;
+  tell(`using ${newest.url} (asbb local, pid ${newest.pid})`);
+  return newest.url;
+};
+
+const profileIn = ({ profile }: GlobalOptions): { profile?: string } => (profile === undefined ? {} : { profile });
+
+const regionIn = (env: Environment): string | undefined => given(env.AWS_REGION) ?? given(env.AWS_DEFAULT_REGION);
+
+/** An empty variable is as good as none. */
+const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
+
+/** Only a terminal has to be fitted into; what a pipe gets stays whole, unless somebody says how wide it may be. */
+const widthOf = (stdout: Output, env: Environment): number | undefined => {
+  const asked = Number(env.COLUMNS);
+  return stdout.columns ?? (Number.isSafeInteger(asked) && asked > 0 ? asked : undefined);
+};
+
+/** https://no-color.org: any value but the empty one means no. */
+const isColourful = ({ color }: GlobalOptions, stdout: Output, env: Environment): boolean =>
+  color !== false && stdout.isTerminal && given(env.NO_COLOR) === undefined && env.TERM !== 'dumb';
+
+const once = <T>(make: () => Promise<T>): (() => Promise<T>) => {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+};
+
+/** How a thrown value ends the command, and what its user reads. */
+export const endingOf = (error: unknown): { exitCode: CommandError['exitCode']; sentence: string } => {
+  if (error instanceof CommandError) return { exitCode: error.exitCode, sentence: error.message };
+  const name = error instanceof Error ? error.name : '';
+  const causeName = error instanceof Error && error.cause instanceof Error ? error.cause.name : '';
+  const sentence = error instanceof Error ? error.message : String(error);
+  if (name === 'CredentialsProviderError' || causeName === 'CredentialsProviderError') return { exitCode: EXIT.notAuthorised, sentence };
+  return { exitCode: EXIT.failed, sentence };
+};
