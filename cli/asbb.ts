@@ -1,4 +1,3 @@
-#!/usr/bin/env -S npx tsx
 // The command `asbb`. What it does is in commands/; here it meets the process.
 import { runAsbb } from '#cli/commands/program';
 import { processMachine } from '#cli/context';
@@ -9,6 +8,9 @@ for (const stream of [process.stdout, process.stderr]) {
     throw error;
   });
 }
+
+// The SDK's word about Node 22 is for whoever updates the packages, not for whoever asks what a job costs.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
 
 // Not process.exit: it would cut off what is still on its way through a pipe.
 process.exitCode = await runAsbb(process.argv.slice(2), processMachine());
