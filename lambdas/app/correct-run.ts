@@ -1,4 +1,4 @@
-import { CHANGED, holdBooking, untilBooked } from '#app/book';
+import { CHANGED, untilBooked } from '#app/book';
 import type { AccountChange, Booking, World } from '#app/ports';
 import { BudgetError, invalid } from '#domain/errors';
 import type { Hold } from '#domain/hold';
@@ -61,6 +61,8 @@ const bookingOf = (world: World, what: { run: BookedRun; after: BookedRun; hold:
   };
   const runs = [{ before: run, after }];
   const account: AccountChange = { account: run.account, movement, unconfirmed: 0n, entries: 1, require: { kind: 'fact' }, at };
-  if (hold === undefined || hold.account !== run.account) return { accounts: [account], entries: [entry], runs };
-  return { ...holdBooking(hold, { ...hold, used: hold.used + difference }, [entry], at), runs };
+  if (hold === undefined) return { accounts: [account], entries: [entry], runs };
+  // The hold may have moved to another account since; the run stays with the one that was charged for it.
+  const mended = { ...hold, used: hold.used + difference, version: hold.version + 1 };
+  return { accounts: [account], entries: [entry], hold: { before: hold, after: mended }, runs };
 };
