@@ -2,12 +2,15 @@
 import { createHash } from 'node:crypto';
 import { encodeTime } from 'ulid';
 import { createMemoryBudgets } from '#adapters/memory-budgets';
-import type { BudgetStore, Ids, Prices, Refusal, Settings, World } from '#app/ports';
-import { StoreUnavailable } from '#app/ports';
+import { placeHold } from '#app/place-hold';
+import { type BudgetStore, type Ids, type Prices, type Refusal, type Settings, StoreUnavailable, type World } from '#app/ports';
+import { withinDeadline } from '#app/within-deadline';
 import type { Account } from '#domain/account';
+import type { Hold } from '#domain/hold';
+import type { Job } from '#domain/job';
 import { limitBy } from '#domain/ledger';
 import type { InstanceOffer, PartitionModel } from '#domain/partition';
-import { aModel, anAccount, anOffer, HOUR_MS, NOON } from '#test/support/builders';
+import { aJob, aModel, anAccount, anOffer, HOUR_MS, NOON } from '#test/support/builders';
 import { createFakeClock, type FakeClock } from '#test/support/fake-clock';
 
 /** Ids that count up, a dice that rolls the same each time, and the real SHA-256. */
@@ -142,3 +145,24 @@ export const columns = ({ available, held, used, limit }: Pick<Account, 'availab
   used,
   limit,
 });
+
+/** The same world for a request that has so long. */
+export const within = (world: World, ms: number): World => ({
+  ...world,
+  store: withinDeadline(world.store, { clock: world.clock, ids: world.ids, deadline: world.clock.now() + ms }),
+});
+
+/** A hold that is placed: one node for one hour, $3.06 and a fifth, if the job says nothing else. */
+export const aPlacedHold = async (world: TestWorld, job: Partial<Job> = {}, holdId?: string): Promise<Hold> => {
+  const { hold } = await placeHold(world, { job: aJob(job), holdId });
+  if (hold === null) throw new Error('the account lacks the money for this test');
+  world.calls.length = 0;
+  return hold;
+};
+
+/** The hold as it is in the table now. */
+export const theHold = async (world: TestWorld, holdId: string): Promise<Hold> => {
+  const found = await world.table.readHold(holdId);
+  if (found === undefined) throw new Error(`no hold ${holdId}`);
+  return found;
+};
