@@ -79,7 +79,7 @@ const speakThrough = (command: Command, machine: Machine, blame: (command: Comma
 
 const endOfParsing = (error: CommanderError, machine: Machine, blamed: string): ExitCode => {
   if (error.exitCode === 0) return EXIT.ok; // --help, --version.
-  if (error.code !== 'commander.help') sayOn(machine, `${error.message.replace(/^error: /, '')}; see '${blamed} --help'`);
+  if (error.code !== 'commander.help') sayOn(machine, `${error.message.replace(/^error: |\.$/g, '')}; see '${blamed} --help'`);
   return EXIT.usage;
 };
 

@@ -79,6 +79,23 @@ const LABELS = [
   ['source', 'Source'],
 ] as const;
 
+const FLAGS = [
+  'region',
+  'types',
+  'purchase',
+  'allocation',
+  'discountFactor',
+  'overheadMinutes',
+  'overheadPerNodeHour',
+  'overhead',
+  'defaultTime',
+  'unpriced',
+  'flatRate',
+  'threadsPerCore',
+  'memoryPerNode',
+  'writeOffNodeFailures',
+] as const satisfies readonly (keyof PartitionSetOptions)[];
+
 export const runPartitionList = async (context: Context, options: { limit?: string }): Promise<ExitCode> => {
   const limit = readLimit(options.limit);
   const api = await context.api();
@@ -98,9 +115,10 @@ export const runPartitionShow = async (context: Context, { name }: { name: strin
 
 export const runPartitionSet = async (context: Context, options: PartitionSetOptions & { name: string }): Promise<ExitCode> => {
   const partition = readId({ flag: 'partition', value: options.name });
-  const { name: _, file, ...flags } = options;
-  if (file !== undefined && Object.keys(given(flags)).length > 0) throw usageError('give the model either as --file or as flags, not both');
-  const body = file === undefined ? modelOf(flags) : await modelIn(file);
+  const { file } = options;
+  const flags = FLAGS.filter((name) => options[name] !== undefined);
+  if (file !== undefined && flags.length > 0) throw usageError('give the model either as --file or as flags, not both');
+  const body = file === undefined ? modelOf(options) : await modelIn(file);
   const api = await context.api();
   return printPartition(context, await api.request('putPartition', { path: { partition }, body }));
 };

@@ -1,0 +1,511 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import {
+  runAccountCreate,
+  runAccountDelete,
+  runAccountDeposit,
+  runAccountList,
+  runAccountShow,
+  runAccountUpdate,
+  runAccountWithdraw,
+} from '#cli/commands/run-account';
+import { runAudit } from '#cli/commands/run-audit';
+import { runConfigInit } from '#cli/commands/run-config';
+import { runDatabaseMigrate, runDatabaseStatus } from '#cli/commands/run-database';
+import { runHoldList, runHoldRelease, runHoldShow } from '#cli/commands/run-hold';
+import { runPartitionDelete, runPartitionList, runPartitionSet, runPartitionShow } from '#cli/commands/run-partition';
+import { runQuote } from '#cli/commands/run-quote';
+import { runTransactionsList } from '#cli/commands/run-transactions';
+import { CONFIG_TEMPLATE } from '#cli/config';
+import type { TableStatus } from '#cli/context';
+import { aHoldAnswer, anAccountAnswer, anEntryAnswer, aPartitionAnswer, aRefusalAnswer, aVerdictAnswer, HOLD_ID } from '#test/cli/answers';
+import { AN_ID, type Asked, aContext } from '#test/cli/machine';
+
+const folder = (): string => mkdtempSync(join(tmpdir(), 'asbb-commands-'));
+
+const ACCOUNTS = {
+  'GET /accounts': {
+    body: {
+      accounts: [
+        anAccountAnswer(),
+        anAccountAnswer({
+          account: 'zeta',
+          name: '=HYPERLINK("http://x"), "quoted"',
+          budget_available: -0.5,
+          budget_used: 999_999_999.999999,
+          status: 'suspended',
+          start_date: null,
+          end_date: null,
+          budget_unconfirmed: 0,
+        }),
+      ],
+    },
+  },
+};
+
+describe('account list', () => {
+  it('is a table for people', async () => {
+    const { context, machine } = aContext(ACCOUNTS);
+    expect(await runAccountList(context, {})).toBe(0);
+    expect(machine.out()).toBe(
+      [
+        'ACCOUNT  NAME                                  LIMIT                 USED     HELD  AVAILABLE  STATUS     START       END',
+        'proj001  Protein folding                   $1,234.56              $100.00  $14.688  $1,119.872  active     2025-01-01  2025-12-31',
+        'zeta     =HYPERLINK("http://x"), "quoted"  $1,234.56  $999,999,999.999999  $14.688      -$0.50  suspended  -           -',
+        '',
+      ]
+        .join('\n')
+        .replace('HELD  AVAILABLE', 'HELD   AVAILABLE'),
+    );
+    expect(machine.err()).toBe('');
+  });
+
+  it("is the API's own array as JSON", async () => {
+    const { context, machine } = aContext(ACCOUNTS, { output: 'json' });
+    await runAccountList(context, {});
+    expect(JSON.parse(machine.out())).toEqual(ACCOUNTS['GET /accounts'].body);
+    expect(machine.out()).toContain('"budget_used": 999999999.999999');
+  });
+
+  it('is RFC 4180 as CSV, with no text that a spreadsheet would run', async () => {
+    const { context, machine } = aContext(ACCOUNTS, { output: 'csv' });
+    await runAccountList(context, {});
+    expect(machine.out().split('\r\n')).toEqual([
+      'account,name,description,budget_limit,budget_used,budget_held,budget_available,budget_unconfirmed,start_date,end_date,status,version,created_at,updated_at',
+      'proj001,Protein folding,,1234.56,100.00,14.688,1119.872,14.688,2025-01-01,2025-12-31,active,3,2025-01-01T08:00:00.000Z,2025-02-01T08:00:00.000Z',
+      `zeta,"'=HYPERLINK(""http://x""), ""quoted""",,1234.56,999999999.999999,14.688,-0.50,0.00,,,suspended,3,2025-01-01T08:00:00.000Z,2025-02-01T08:00:00.000Z`,
+      '',
+    ]);
+  });
+
+  it('follows the cursors, and says when it was cut', async () => {
+    const page = ({ query }: Asked) => ({ body: query.cursor ? { accounts: [anAccountAnswer()] } : { accounts: [], cursor: 'next' } });
+    const all = aContext({ 'GET /accounts': page }, { output: 'json' });
+    await runAccountList(all.context, {});
+    expect(JSON.parse(all.machine.out()).accounts).toHaveLength(1);
+    expect(all.asked.map(({ query }) => query)).toEqual([{ limit: '500' }, { limit: '500', cursor: 'next' }]);
+
+    const more = { body: { accounts: [anAccountAnswer()], cursor: 'next' } };
+    const cut = aContext({ 'GET /accounts': more }, { output: 'json' });
+    await runAccountList(cut.context, { limit: '1' });
+    expect(JSON.parse(cut.machine.out())).toMatchObject({ cursor: 'next' });
+    expect(cut.machine.err()).toBe('asbb: the list was cut after 1 rows: ask for more with --limit\n');
+  });
+
+  it('says so when there are none', async () => {
+    const { context, machine } = aContext({ 'GET /accounts': { body: { accounts: [] } } });
+    await runAccountList(context, {});
+    expect(machine.out()).toBe('ACCOUNT  NAME  LIMIT  USED  HELD  AVAILABLE  STATUS  START  END\n');
+    expect(machine.err()).toBe('asbb: there are no accounts\n');
+  });
+});
+
+describe('account', () => {
+  it('create sends exact dollars and folds the name', async () => {
+    const { context, machine, asked } = aContext({ 'POST /accounts': { status: 201, body: anAccountAnswer() } });
+    const given = { account: 'PROJ001', name: 'P', budget: '1000.000001', start: '2025-01-01', end: '2025-12-31' };
+    expect(await runAccountCreate(context, given)).toBe(0);
+    expect(asked[0]?.body).toEqual({
+      account: 'proj001',
+      name: 'P',
+      budget_limit: 1000.000001,
+      start_date: '2025-01-01',
+      end_date: '2025-12-31',
+    });
+    expect(machine.out()).toContain('Held         $14.688 ($14.688 not yet confirmed)\n');
+  });
+
+  it.each([
+    [{ budget: '1' }, 'which account? Name it with --account'],
+    [{ account: 'a', bare: 'b', budget: '1' }, 'two accounts are named, b and a: name one'],
+    [{ account: 'a' }, 'how much may it spend? Say it with --budget, for example --budget=1000'],
+    [{ account: 'a', budget: '-1' }, "--budget '-1': must not be negative"],
+    [{ account: 'a', budget: '1e3' }, "--budget '1e3': write a plain decimal number such as 12.50, without sign +, blanks or commas."],
+    [{ account: 'a', budget: '0.0000001' }, "--budget '0.0000001': write the number with at most 6 decimals."],
+    [{ account: 'a', budget: '1', start: '2025-02-30' }, "--start '2025-02-30': must be a date like 2026-11-23"],
+    [{ account: 'a', budget: '1', start: '2025-02-02', end: '2025-02-01' }, '--end 2025-02-01 is before --start 2025-02-02'],
+    [{ account: 'a b', budget: '1' }, expect.stringContaining("account 'a b': must be 1 to 64 letters")],
+  ])('create refuses %j before it asks', async (given, message) => {
+    const { context, asked } = aContext();
+    await expect(runAccountCreate(context, given)).rejects.toMatchObject({ exitCode: 2, message });
+    expect(asked).toEqual([]);
+  });
+
+  it('show asks for the account, bare or named', async () => {
+    const { context, asked } = aContext({ 'GET /accounts/proj001': { body: anAccountAnswer() } });
+    await runAccountShow(context, { bare: 'proj001' });
+    await runAccountShow(context, { account: 'proj001' });
+    expect(asked).toHaveLength(2);
+  });
+
+  it('update sends what is said, and null for a date taken away', async () => {
+    const { context, asked } = aContext({ 'PATCH /accounts/proj001': { body: anAccountAnswer() } });
+    await runAccountUpdate(context, { bare: 'proj001', budget: '5', end: 'none', status: 'suspended', ifVersion: '3' });
+    expect(asked[0]?.body).toEqual({ budget_limit: 5, end_date: null, status: 'suspended', if_version: 3 });
+    await expect(runAccountUpdate(context, { bare: 'proj001' })).rejects.toMatchObject({ exitCode: 2 });
+    await expect(runAccountUpdate(context, { bare: 'proj001', status: 'off' })).rejects.toMatchObject({ exitCode: 2 });
+  });
+
+  it.each([
+    ['removed', { status: 404, body: { error: { code: 'account_not_found', message: 'none' } } }, 'account proj001 removed\n'],
+    ['closed', { body: anAccountAnswer({ status: 'closed' }) }, 'account proj001 closed: its ledger stays\n'],
+  ])('delete says when it was %s', async (_, left, words) => {
+    const { context, machine } = aContext({ 'DELETE /accounts/proj001': { status: 204 }, 'GET /accounts/proj001': left });
+    expect(await runAccountDelete(context, { account: 'proj001' })).toBe(0);
+    expect(machine.out()).toBe(words);
+  });
+
+  it('deposit makes an id, and says it before it asks', async () => {
+    const { context, machine, asked } = aContext({ 'POST /accounts/proj001/deposits': { body: anAccountAnswer() } });
+    await runAccountDeposit(context, { bare: 'proj001', amount: '250', note: 'Q1' });
+    expect(asked[0]?.body).toEqual({ amount: 250, deposit_id: AN_ID, note: 'Q1' });
+    expect(machine.err()).toBe(`asbb: deposit id ${AN_ID}: repeat with --deposit-id ${AN_ID} if this is cut short\n`);
+  });
+
+  it('withdraw takes the same amount away', async () => {
+    const { context, machine, asked } = aContext({ 'POST /accounts/proj001/deposits': { body: anAccountAnswer() } });
+    await runAccountWithdraw(context, { bare: 'proj001', amount: '0.5', depositId: 'mine' });
+    expect(asked[0]?.body).toEqual({ amount: -0.5, deposit_id: 'mine' });
+    expect(machine.err()).toBe('');
+    await expect(runAccountWithdraw(context, { bare: 'proj001', amount: '-5' })).rejects.toMatchObject({ exitCode: 2 });
+  });
+
+  it('deposit names its id again when nobody answered', async () => {
+    const { context } = aContext({ 'POST /accounts/proj001/deposits': { status: 504, body: { message: 'timeout' } } }, { quiet: true });
+    await expect(runAccountDeposit(context, { bare: 'proj001', amount: '1' })).rejects.toMatchObject({
+      exitCode: 5,
+      message: expect.stringContaining(`repeat with --deposit-id ${AN_ID}`),
+    });
+  });
+});
+
+describe('quote', () => {
+  it('shows the price, its source and what would be left', async () => {
+    const { context, machine, asked } = aContext({ 'POST /budget/quote': { body: aVerdictAnswer() } });
+    const given = { account: 'proj001', partition: 'aws', nodes: '2-4', time: '1:00:00', gpus: 'a100:8', array: '1-4', exclusive: true };
+    expect(await runQuote(context, given)).toBe(0);
+    expect(asked[0]?.body).toEqual({
+      ...{ account: 'proj001', partition: 'aws', min_nodes: 2, nodes: 4, wall_time: '1:00:00' },
+      ...{ gpus: 8, gpu_type: 'a100', array: '1-4', exclusive: true },
+    });
+    expect(machine.out()).toBe(`Verdict    fits
+Account    proj001
+Partition  aws
+Nodes      4 (c5.18xlarge)
+Wall time  01:00:00
+Prices     catalogue of 2026-07-20
+
+ITEM       NODE-HOURS  USD PER NODE-HOUR  AMOUNT
+instances           4               3.06  $12.24
+
+Estimate       $12.24
+Hold           $14.688
+Left after it  $985.312
+`);
+  });
+
+  it('exits 3 when refused, and says why and what fits', async () => {
+    const { context, machine } = aContext({ 'POST /budget/quote': { body: aRefusalAnswer() } }, { quiet: true });
+    expect(await runQuote(context, { account: 'proj001', partition: 'aws' })).toBe(3);
+    expect(machine.err()).toBe(`asbb: ${aRefusalAnswer().message}\n`);
+    expect(machine.out()).toContain('Verdict    refused\n');
+    expect(machine.out()).toContain(`Available       $10.00
+Short by        $4.688
+Unconfirmed     $2.00
+Would fit with  --time=00:40:00
+                --nodes=2
+`);
+  });
+
+  it('adds the offers where the message had no room for them', async () => {
+    const { context, machine } = aContext({ 'POST /budget/quote': { body: { ...aRefusalAnswer(), message: 'too little.' } } });
+    await runQuote(context, { account: 'proj001', partition: 'aws' });
+    expect(machine.err()).toBe('asbb: too little. It fits with --time=00:40:00 or --nodes=2.\n');
+  });
+
+  it('is the verdict itself as JSON, and one row as CSV', async () => {
+    const json = aContext({ 'POST /budget/quote': { body: aRefusalAnswer() } }, { output: 'json' });
+    expect(await runQuote(json.context, { account: 'proj001', partition: 'aws' })).toBe(3);
+    expect(JSON.parse(json.machine.out())).toEqual(aRefusalAnswer());
+    const csv = aContext({ 'POST /budget/quote': { body: aVerdictAnswer() } }, { output: 'csv' });
+    await runQuote(csv.context, { account: 'proj001', partition: 'aws' });
+    expect(csv.machine.out().split('\r\n')).toEqual([
+      'decision,estimated_cost,hold_amount,budget_remaining,shortfall,code,nodes,wall_time,instance_types,source,price_date,low,high,fits_wall_time,fits_nodes,fits_array_tasks,message',
+      'admitted,12.24,14.688,985.312,,,4,01:00:00,c5.18xlarge,catalogue,2026-07-20,12.24,12.24,,,,"account proj001: $14.688 held, $985.312 left"',
+      '',
+    ]);
+  });
+
+  it('is for the configured cluster unless one is named', async () => {
+    const config = join(folder(), 'c.yaml');
+    writeFileSync(config, 'slurm: {cluster: hpc1}');
+    const { context, asked } = aContext({ 'POST /budget/quote': { body: aVerdictAnswer() } }, { config });
+    await runQuote(context, { account: 'a', partition: 'aws' });
+    await runQuote(context, { account: 'a', partition: 'aws', cluster: 'hpc2' });
+    expect(asked.map(({ body }) => (body as { cluster: string }).cluster)).toEqual(['hpc1', 'hpc2']);
+  });
+
+  it.each([
+    [{ partition: 'aws' }, 'which account pays? Name it with -A'],
+    [{ account: 'a' }, 'which partition is it for? Name it with -p'],
+    [{ nodes: '4-2' }, "--nodes '4-2': write the smaller number first"],
+    [{ nodes: 'x' }, "--nodes 'x': must be a count like 4, or a range like 2-4"],
+    [{ ntasks: '0' }, "--ntasks '0': must be a whole number from 1 to 16777215"],
+    [{ time: 'soon' }, expect.stringContaining("--time 'soon': write the wall time as minutes")],
+    [{ mem: '1.5G' }, expect.stringContaining("--mem '1.5G': write memory as a whole number")],
+    [{ array: '5-1' }, expect.stringContaining("--array '5-1': write the array range 5-1")],
+    [{ gpus: 'a100:4', gpusPerNode: 'h100:1' }, '--gpus asks for a100 and --gpus-per-node for h100: name one type'],
+    [{ script: 'job.sbatch' }, expect.stringContaining('batch scripts are not read yet')],
+  ])('refuses %j before it asks', async (given, message) => {
+    const { context, asked } = aContext();
+    const base = 'account' in given || 'partition' in given ? {} : { account: 'a', partition: 'aws' };
+    await expect(runQuote(context, { ...base, ...given })).rejects.toMatchObject({ exitCode: 2, message });
+    expect(asked).toEqual([]);
+  });
+});
+
+describe('hold', () => {
+  it('list asks an account or a cluster', async () => {
+    const holds = { body: { holds: [aHoldAnswer()] } };
+    const { context, machine, asked } = aContext({ 'GET /accounts/proj001/holds': holds, 'GET /holds': holds });
+    await runHoldList(context, { account: 'proj001', state: 'open', user: 'alice' });
+    await runHoldList(context, { cluster: 'hpc1', unbound: true, limit: '7' });
+    expect(asked.map(({ path, query }) => [path, query])).toEqual([
+      ['/accounts/proj001/holds', { state: 'open', user: 'alice', limit: '500' }],
+      ['/holds', { cluster: 'hpc1', bound: 'false', limit: '7' }],
+    ]);
+    expect(machine.out()).toContain(`${HOLD_ID}  open   $7.344  $0.00  -    proj001  alice  aws        hpc1     2026-11-23T11:00:00Z`);
+  });
+
+  it.each([
+    [{}, 'whose holds? Name an account with -A, or a cluster with --cluster'],
+    [{ account: 'a', cluster: 'c' }, 'name either an account (-A) or a cluster (--cluster), not both'],
+    [{ account: 'a', bound: true }, '--bound and --unbound go with --cluster, not with -A'],
+    [{ cluster: 'c', state: 'settled' }, 'of a cluster only open holds are listed: find settled ones with -A'],
+    [{ cluster: 'c', bound: true, unbound: true }, 'give --bound or --unbound, or neither for all'],
+    [{ account: 'a', state: 'gone' }, "--state 'gone': must be open, settled, released, expired"],
+  ])('list refuses %j', async (given, message) => {
+    await expect(runHoldList(aContext().context, given)).rejects.toMatchObject({ exitCode: 2, message });
+  });
+
+  it('show takes the id as admin_comment has it, and reads all runs', async () => {
+    const run = { run_id: 'hpc1-1', state: 'COMPLETED', actual_charge: 1, refund_amount: 2, final: true, ended_at: null };
+    const detail = { ...aHoldAnswer(), spec: { nodes: 2, wall_time: '01:00:00', array: null }, line_items: [] };
+    const { context, machine, asked } = aContext(
+      {
+        [`GET /holds/${HOLD_ID}`]: ({ query }) => ({
+          body: query.cursor ? { ...detail, runs: [{ ...run, run_id: 'hpc1-2' }] } : { ...detail, runs: [run], cursor: 'c' },
+        }),
+      },
+      { output: 'json' },
+    );
+    await runHoldShow(context, { id: `asbb:${HOLD_ID.toUpperCase()}` });
+    const shown = JSON.parse(machine.out());
+    expect(shown.runs.map((one: { run_id: string }) => one.run_id)).toEqual(['hpc1-1', 'hpc1-2']);
+    expect(shown).not.toHaveProperty('cursor');
+    expect(asked).toHaveLength(2);
+  });
+
+  it('show prints the hold, what was asked for, its price and its runs', async () => {
+    const runs = [{ run_id: 'hpc1-1', state: 'COMPLETED', actual_charge: 1, refund_amount: 6.344, final: true, ended_at: null }];
+    const line_items = [{ name: 'instances', quantity: 2, unit_price: 3.06, amount: 6.12 }];
+    const body = { ...aHoldAnswer(), spec: { account: 'proj001', nodes: 2, array: null }, line_items, runs };
+    const { context, machine } = aContext({ [`GET /holds/${HOLD_ID}`]: { body } });
+    await runHoldShow(context, { id: HOLD_ID });
+    expect(machine.out()).toContain(`Held now       $7.344\n`);
+    expect(machine.out()).toContain(`\nAsked for\nnodes  2\n\nITEM       NODE-HOURS  USD PER NODE-HOUR  AMOUNT\n`);
+    expect(machine.out()).toContain(`RUN     STATE      CHARGED  RETURNED  FINAL  ENDED\nhpc1-1  COMPLETED    $1.00    $6.344  yes    -\n`);
+  });
+
+  it('release says why', async () => {
+    const { context, asked } = aContext({ [`POST /holds/${HOLD_ID}/release`]: { body: aHoldAnswer({ state: 'released', amount: 0 }) } });
+    expect(await runHoldRelease(context, { id: HOLD_ID, reason: 'cancelled' })).toBe(0);
+    expect(asked[0]?.body).toEqual({ reason: 'cancelled' });
+    await expect(runHoldRelease(context, { id: 'x' })).rejects.toMatchObject({ exitCode: 2 });
+  });
+});
+
+describe('transactions list', () => {
+  it('prints the ledger between two times', async () => {
+    const { context, machine, asked } = aContext({
+      'GET /accounts/proj001/transactions': {
+        body: { transactions: [anEntryAnswer(), anEntryAnswer({ type: 'release', note: 'a\u001b[31m\nb' })] },
+      },
+    });
+    await runTransactionsList(context, { account: 'proj001', from: '2026-01-01', to: '2026-12-01T00:00:00Z' });
+    expect(asked[0]?.query).toEqual({ from: '2026-01-01', to: '2026-12-01T00:00:00Z', limit: '500' });
+    expect(machine.out()).toBe(
+      [
+        `TIME                  TYPE     AMOUNT  AVAILABLE    HELD   USED  LIMIT  JOB  USER   HOLD                                  NOTE`,
+        `2026-11-23T11:00:00Z  hold     $7.344    -$7.344  $7.344  $0.00  $0.00  -    alice  ${HOLD_ID}  -`,
+        `2026-11-23T11:00:00Z  release  $7.344    -$7.344  $7.344  $0.00  $0.00  -    alice  ${HOLD_ID}  a [31m b`,
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it.each(['yesterday', '2026-13-01', '2026-01-01T00:00:00', '2026-02-30T00:00:00Z'])('refuses the time %s', async (from) => {
+    await expect(runTransactionsList(aContext().context, { account: 'a', from })).rejects.toMatchObject({ exitCode: 2 });
+  });
+});
+
+describe('audit', () => {
+  const difference = { account: 'proj001', column: 'held', stored: 5, replayed: 4.5, cause: 'the column was changed beside the ledger' };
+  const entries = { account: 'proj001', column: 'entries', stored: 3, replayed: 2, cause: 'ledger entries are missing or foreign' };
+
+  it('adds up its pages, and is content', async () => {
+    const { context, machine, asked } = aContext({
+      'POST /audit': ({ body }) => ({
+        body: { accounts: 25, entries: 100, differences: [], ...((body as { cursor?: string }).cursor ? {} : { cursor: 'c' }) },
+      }),
+    });
+    expect(await runAudit(context, { account: 'Proj001' })).toBe(0);
+    expect(asked.map(({ body }) => body)).toEqual([{ account: 'proj001' }, { account: 'proj001', cursor: 'c' }]);
+    expect(machine.out()).toBe('Accounts     50\nEntries      200\nDifferences  0\n');
+  });
+
+  it('exits 1 with every difference', async () => {
+    const { context, machine } = aContext({ 'POST /audit': { body: { accounts: 1, entries: 2, differences: [difference, entries] } } });
+    expect(await runAudit(context, {})).toBe(1);
+    expect(machine.out()).toBe(`Accounts     1
+Entries      2
+Differences  2
+
+ACCOUNT  COLUMN   STORED  REPLAYED  HOLD  CAUSE
+proj001  held      $5.00     $4.50  -     the column was changed beside the ledger
+proj001  entries       3         2  -     ledger entries are missing or foreign
+`);
+    expect(machine.err()).toBe('asbb: 2 differences between what is stored and what the ledger says\n');
+  });
+
+  it('is one object as JSON', async () => {
+    const { context, machine } = aContext(
+      { 'POST /audit': { body: { accounts: 1, entries: 2, differences: [difference] } } },
+      { output: 'json' },
+    );
+    expect(await runAudit(context, {})).toBe(1);
+    expect(JSON.parse(machine.out())).toEqual({ accounts: 1, entries: 2, differences: [difference] });
+  });
+
+  it('does not repair yet', async () => {
+    await expect(runAudit(aContext().context, { repair: true })).rejects.toMatchObject({ exitCode: 2 });
+  });
+});
+
+describe('partition', () => {
+  it('list fits into 80 columns, drops what is least needed, and says so', async () => {
+    const { context, machine } = aContext({ 'GET /partitions': { body: { partitions: [aPartitionAnswer()] } } }, {}, { columns: 80 });
+    await runPartitionList(context, {});
+    const lines = machine.out().split('\n');
+    expect(Math.max(...lines.map((line) => [...line.replace(/\u001b\[\d+m/g, '')].length))).toBeLessThanOrEqual(80);
+    expect(machine.err()).toMatch(/^asbb: .+ did not fit into 80 columns: see them with -o json or -o csv\n$/);
+  });
+
+  it('set sends what the flags say, and no more', async () => {
+    const { context, asked } = aContext({ 'PUT /partitions/aws': { body: aPartitionAnswer() } });
+    await runPartitionSet(context, {
+      ...{ name: 'aws', region: 'us-east-1', types: 'c5.18xlarge,c5n.18xlarge', discountFactor: '0.72', overheadMinutes: '5' },
+      ...{ overheadPerNodeHour: '0.01', defaultTime: '1:00:00', threadsPerCore: '1', writeOffNodeFailures: true, memoryPerNode: '180G' },
+    });
+    expect(asked[0]?.body).toEqual({
+      ...{ region: 'us-east-1', instance_types: ['c5.18xlarge', 'c5n.18xlarge'], discount_factor: 0.72, overhead_minutes: 5 },
+      ...{
+        overhead_per_node_hour: 0.01,
+        default_wall_time: '1:00:00',
+        threads_per_core: 1,
+        write_off_node_failures: true,
+        memory_per_node: '180G',
+      },
+    });
+  });
+
+  it.each([
+    ['model.yaml', 'region: us-east-1\ninstance_types: [c5.18xlarge]\ndiscount_factor: 0.72\n'],
+    ['model.json', '{"region":"us-east-1","instance_types":["c5.18xlarge"],"discount_factor":0.72}'],
+  ])('set reads %s', async (name, content) => {
+    const file = join(folder(), name);
+    writeFileSync(file, content);
+    const { context, asked } = aContext({ 'PUT /partitions/aws': { body: aPartitionAnswer() } });
+    await runPartitionSet(context, { name: 'aws', file });
+    expect(asked[0]?.body).toEqual({ region: 'us-east-1', instance_types: ['c5.18xlarge'], discount_factor: 0.72 });
+  });
+
+  it.each([
+    [{}, expect.stringContaining('in which region')],
+    [{ region: 'us-east-1' }, expect.stringContaining('which instances')],
+    [{ region: 'r', types: 't', purchase: 'stolen' }, "--purchase 'stolen': must be on-demand or spot"],
+    [{ region: 'r', types: 't', discountFactor: '0' }, "--discount-factor '0': must be a factor from 0.000001 to 10, like 0.72"],
+    [{ file: 'x.yaml', region: 'r' }, 'give the model either as --file or as flags, not both'],
+    [{ file: '/nonexistent.yaml' }, 'cannot read /nonexistent.yaml (ENOENT)'],
+  ])('set refuses %j before it asks', async (given, message) => {
+    await expect(runPartitionSet(aContext().context, { name: 'aws', ...given })).rejects.toMatchObject({ exitCode: 2, message });
+  });
+
+  it('show and delete', async () => {
+    const { context, machine } = aContext({
+      'GET /partitions/aws': { body: aPartitionAnswer() },
+      'DELETE /partitions/aws': { status: 204 },
+    });
+    await runPartitionShow(context, { name: 'aws' });
+    await runPartitionDelete(context, { name: 'aws' });
+    expect(machine.out()).toContain('Instance types            c5.18xlarge,c5n.18xlarge\n');
+    expect(machine.out()).toContain('partition aws removed\n');
+  });
+});
+
+describe('config init', () => {
+  it('writes a file, but never over another', async () => {
+    const file = join(folder(), 'new', 'config.yaml');
+    const { context, machine } = aContext();
+    expect(await runConfigInit(context, { output: file })).toBe(0);
+    expect(readFileSync(file, 'utf8')).toBe(CONFIG_TEMPLATE);
+    expect(machine.out()).toBe('');
+    writeFileSync(file, 'mine');
+    await expect(runConfigInit(context, { output: file })).rejects.toMatchObject({
+      exitCode: 1,
+      message: expect.stringContaining('--force'),
+    });
+    expect(readFileSync(file, 'utf8')).toBe('mine');
+    await runConfigInit(context, { output: file, force: true });
+    expect(readFileSync(file, 'utf8')).toBe(CONFIG_TEMPLATE);
+  });
+
+  it('prints without a file', async () => {
+    const { context, machine } = aContext();
+    await runConfigInit(context, {});
+    expect(machine.out()).toBe(CONFIG_TEMPLATE);
+  });
+});
+
+describe('database', () => {
+  const USABLE: TableStatus = { table: 'asbb', state: 'active', schemaVersion: 1, missingIndexes: [], usable: true };
+  const withTable = (status: TableStatus, options = {}) =>
+    aContext({}, options, {
+      env: { AWS_REGION: 'us-east-1' },
+      openTable: async () => ({ status: async () => status, migrate: async () => ({ ...status, created: true }) }),
+    });
+
+  it('migrate makes the table', async () => {
+    const { context, machine } = withTable(USABLE);
+    expect(await runDatabaseMigrate(context)).toBe(0);
+    expect(machine.err()).toBe('asbb: table asbb was made\n');
+    expect(machine.out()).toContain('Usable           yes\n');
+  });
+
+  it.each([
+    [
+      { state: 'absent', schemaVersion: null, missingIndexes: ['GSI1'] },
+      "asbb: there is no table asbb: make it with 'asbb database migrate'\n",
+    ],
+    [{ schemaVersion: null }, "asbb: table asbb is not ready (active): run 'asbb database migrate'\n"],
+    [{ missingIndexes: ['GSI1'], schemaVersion: null }, "asbb: table asbb is not one of asbb's: name another one as database.table\n"],
+    [{ schemaVersion: 2 }, 'asbb: table asbb has schema version 2, this asbb works with 1: use the asbb of that version\n'],
+  ])('status of %j exits 1 and names the mend', async (given, words) => {
+    const { context, machine } = withTable({ ...USABLE, ...given, usable: false }, { output: 'json' });
+    expect(await runDatabaseStatus(context)).toBe(1);
+    expect(machine.err()).toBe(words);
+    expect(JSON.parse(machine.out())).toMatchObject({ usable: false });
+  });
+});
