@@ -88,6 +88,15 @@ export interface ApiClient {
 
 export type Credentials = Exclude<ConstructorParameters<typeof SignatureV4>[0]['credentials'], object & { accessKeyId: string }>;
 
+/** The SDK's own chain, loaded when it is needed: environment, profile, SSO, container, instance. */
+export const findCredentials = async ({ profile, region }: { profile?: string; region?: string }): Promise<Credentials> => {
+  const { fromNodeProviderChain } = await import('@aws-sdk/credential-providers');
+  return fromNodeProviderChain({
+    ...(profile === undefined ? {} : { profile }),
+    ...(region === undefined ? {} : { clientConfig: { region } }),
+  });
+};
+
 export interface ApiClientOptions {
   /** With or without `/api/v1` at its end. */
   readonly endpoint: string;

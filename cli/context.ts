@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { type ApiClient, type Credentials, createApiClient, isLoopback, normalEndpoint, regionOf } from '#cli/api-client';
+import { type ApiClient, type Credentials, createApiClient, findCredentials, isLoopback, normalEndpoint, regionOf } from '#cli/api-client';
 import type { Config } from '#cli/config';
 import { CommandError, EXIT, oneLine, usageError } from '#cli/exit';
 import { findRunningServers, type UserFolders } from '#cli/local/running';
@@ -102,14 +102,8 @@ export const processMachine = (): Machine => {
     now: Date.now,
     newId: randomUUID,
     fetch,
-    // Lazily, here and below: the AWS SDK takes longer to load than most commands to run.
-    credentials: async ({ profile, region }) => {
-      const { fromNodeProviderChain } = await import('@aws-sdk/credential-providers');
-      return fromNodeProviderChain({
-        ...(profile === undefined ? {} : { profile }),
-        ...(region === undefined ? {} : { clientConfig: { region } }),
-      });
-    },
+    credentials: findCredentials,
+    // Lazily: the AWS SDK takes longer to load than most commands to run.
     openTable: async ({ table, ...where }) => {
       const { createBaseClient } = await import('#adapters/dynamo-client');
       const { createTable, tableStatus } = await import('#adapters/dynamo-table');
