@@ -129,7 +129,7 @@ export const TEN_DOLLARS = {
 
 export const temporaryFolder = (): { readonly path: string; remove(): void } => {
   const path = mkdtempSync(join(tmpdir(), 'asbb-test-'));
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+  return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 10 }) };
 };
 
 /** The whole of `asbb local`, on DynamoDB Local, on a free port. `said` is what it told people. */
