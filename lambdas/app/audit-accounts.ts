@@ -3,7 +3,7 @@ import type { BudgetStore, PageRequest, World } from '#app/ports';
 import { readAccountOrThrow } from '#app/read';
 import type { Account } from '#domain/account';
 import { BudgetError } from '#domain/errors';
-import { type Entry, type Instant, type Movement, movement, NOTHING, replay } from '#domain/ledger';
+import { type Entry, type Instant, type Movement, NOTHING, replay } from '#domain/ledger';
 import type { MicroUsd } from '#domain/money';
 
 export interface Difference {
@@ -145,12 +145,13 @@ const hasChangedSince = async (store: BudgetStore, seen: Account): Promise<boole
 /** Set the columns to what the ledger says. The entry records it, and is itself no part of a replay. */
 const repair = async (world: World, { account, columns, count }: Look): Promise<void> => {
   const at = world.clock.now();
-  const difference = movement({
+  // The only movement that need not keep the money law: it mends columns that break it.
+  const difference: Movement = {
     available: columns.available - account.available,
     held: columns.held - account.held,
     used: columns.used - account.used,
     limit: columns.limit - account.limit,
-  });
+  };
   const entry: Entry = {
     entryId: world.ids.entryId(at),
     at,

@@ -65,8 +65,16 @@ export const settleShare = (money: { share: MicroUsd; cost: MicroUsd }): Movemen
 /** A cost that no hold pays for: a run that is not the last, a late settle, a correction. */
 export const spendAvailable = (cost: MicroUsd): Movement => movement({ available: -cost, held: 0n, used: cost, limit: 0n });
 
-export const add = (a: Movement, b: Movement): Movement =>
-  movement({ available: a.available + b.available, held: a.held + b.held, used: a.used + b.used, limit: a.limit + b.limit });
+/**
+ * Column by column. Not checked again: sums of movements keep the law by themselves, and columns that somebody broke beside
+ * the ledger must still take what happens to them, above all the repair.
+ */
+export const add = (a: Movement, b: Movement): Movement => ({
+  available: a.available + b.available,
+  held: a.held + b.held,
+  used: a.used + b.used,
+  limit: a.limit + b.limit,
+});
 
 /**
  * What the columns must be, from the entries alone.

@@ -41,6 +41,14 @@ describe('the movements of the money law', () => {
   });
 });
 
+describe('add', () => {
+  it('takes columns that somebody broke as they are, so that they can be mended', () => {
+    const broken = { available: 40n, held: 0n, used: 0n, limit: 100n };
+    expect(add(broken, holdMore(10n))).toStrictEqual({ available: 30n, held: 10n, used: 0n, limit: 100n });
+    expect(add(broken, { available: 60n, held: 0n, used: 0n, limit: 0n })).toStrictEqual(limitBy(100n));
+  });
+});
+
 describe('replay', () => {
   const entry = (type: EntryType, moved = NOTHING) => ({ type, movement: moved });
   const year = [
