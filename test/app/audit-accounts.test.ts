@@ -1,0 +1,230 @@
+import { describe, expect, it } from 'vitest';
+import { type AuditRequest, auditAccounts } from '#app/audit-accounts';
+import { deposit } from '#app/deposit';
+import { releaseHold } from '#app/release-hold';
+import { settleRuns } from '#app/settle-runs';
+import type { Account } from '#domain/account';
+import type { Hold } from '#domain/hold';
+import { aJob, HOUR_MS, MINUTE_MS, NOON } from '#test/support/builders';
+import { aPlacedHold, aWorld, columns, type TestWorld, theHold } from '#test/support/world';
+
+const HOLD_ID = '6f1c0f5e-0000-4000-8000-000000000001';
+const OTHER_ID = '6f1c0f5e-0000-4000-8000-000000000002';
+const aRequest = (given: Partial<AuditRequest> = {}): AuditRequest => ({ page: { limit: 10 }, mode: 'compare', ...given });
+
+/** $100 with a hold of $3.672, and one of another account that has $5. */
+const aBusyWorld = async (): Promise<TestWorld> => {
+  const world = await aWorld();
+  await world.open({ limit: 100_000_000n });
+  await world.open({ account: 'chemistry', limit: 5_000_000n });
+  await aPlacedHold(world, {}, HOLD_ID);
+  return world;
+};
+
+/** A world in which physics, or a hold, is stored as somebody else wrote it. */
+const tampered = (world: TestWorld, { account, hold }: { account?: Partial<Account>; hold?: Partial<Hold> | null }): TestWorld => ({
+  ...world,
+  store: {
+    ...world.store,
+    readAccount: async (name) => {
+      const stored = await world.store.readAccount(name);
+      return stored === undefined || name !== 'physics' ? stored : { ...stored, ...account };
+    },
+    readHold: async (holdId) => (hold === null ? undefined : { ...(await theHold(world, holdId)), ...hold }),
+  },
+});
+
+describe('auditAccounts', () => {
+  it('finds nothing where everything was booked', async () => {
+    const world = await aBusyWorld();
+    await settleRuns(world, { holdId: HOLD_ID, runs: [{ runId: 'r', actualCost: 1n, tasks: 1, final: false }] });
+    await deposit(world, { account: 'physics', amount: -3n, depositId: 'd', note: null });
+    await aPlacedHold(world, {}, OTHER_ID);
+    await releaseHold(world, { holdId: OTHER_ID });
+    await world.clock.advance(10 * MINUTE_MS);
+    await aPlacedHold(world, { account: 'chemistry' });
+    expect(await auditAccounts(world, aRequest())).toStrictEqual({ accounts: 2, entries: 8, differences: [] });
+  });
+
+  it('looks at one account', async () => {
+    expect(await auditAccounts(await aBusyWorld(), aRequest({ account: 'chemistry' }))).toStrictEqual({
+      accounts: 1,
+      entries: 1,
+      differences: [],
+    });
+  });
+
+  it('goes page by page', async () => {
+    const world = await aBusyWorld();
+    const first = await auditAccounts(world, aRequest({ page: { limit: 1 } }));
+    expect(first).toMatchObject({ accounts: 1, entries: 1, cursor: expect.any(String) });
+    const second = await auditAccounts(world, aRequest({ page: { limit: 1, cursor: first.cursor as string } }));
+    expect(second).toStrictEqual({ accounts: 1, entries: 2, differences: [] });
+  });
+
+  it('reads a ledger longer than a page', async () => {
+    const world = await aBusyWorld();
+    for (let count = 0; count < 600; count++) await deposit(world, { account: 'physics', amount: 1n, depositId: `d${count}`, note: null });
+    await world.clock.advance(10 * MINUTE_MS);
+    expect(await auditAccounts(world, aRequest({ account: 'physics' }))).toStrictEqual({ accounts: 1, entries: 602, differences: [] });
+  });
+
+  it('knows no account without a budget', async () => {
+    await expect(auditAccounts(await aWorld(), aRequest({ account: 'nobody' }))).rejects.toMatchObject({ code: 'account_not_found' });
+  });
+
+  it.each([
+    ['available', { available: 90_000_000n }, 90_000_000n, 96_328_000n],
+    ['held', { held: 1n }, 1n, 3_672_000n],
+    ['used', { used: 7n }, 7n, 0n],
+    ['limit', { limit: 1n }, 1n, 100_000_000n],
+  ] as const)('finds a column that was changed beside the ledger: %s', async (column, account, stored, replayed) => {
+    const world = tampered(await aBusyWorld(), { account });
+    expect((await auditAccounts(world, aRequest())).differences).toStrictEqual([
+      { account: 'physics', column, stored, replayed, cause: 'the column was changed beside the ledger' },
+    ]);
+  });
+
+  it('finds that an entry is missing', async () => {
+    const world = await aBusyWorld();
+    const forgetful: TestWorld = {
+      ...world,
+      store: {
+        ...world.store,
+        listEntries: async (query, page) => {
+          const { items } = await world.table.listEntries(query, page);
+          return { items: items.filter(({ type }) => type !== 'hold') };
+        },
+      },
+    };
+    const cause = 'ledger entries are missing or foreign';
+    expect((await auditAccounts(forgetful, aRequest({ account: 'physics' }))).differences).toStrictEqual([
+      { account: 'physics', column: 'available', stored: 96_328_000n, replayed: 100_000_000n, cause },
+      { account: 'physics', column: 'held', stored: 3_672_000n, replayed: 0n, cause },
+      { account: 'physics', column: 'entries', stored: 2n, replayed: 1n, cause },
+    ]);
+  });
+
+  it.each([
+    ['was changed', { amount: 9n }, 9n, 'the hold was changed beside the ledger'],
+    ['was closed', { state: 'released', amount: 0n }, 0n, 'the hold was changed beside the ledger'],
+    ['is another account’s', { account: 'chemistry' }, 0n, 'the hold was changed beside the ledger'],
+    ['is gone', null, 0n, 'the hold is gone'],
+  ] as [string, Partial<Hold> | null, bigint, string][])('finds that a hold %s', async (_, hold, stored, cause) => {
+    const world = tampered(await aBusyWorld(), { hold });
+    expect((await auditAccounts(world, aRequest())).differences).toStrictEqual([
+      { account: 'physics', column: 'hold', holdId: HOLD_ID, stored, replayed: 3_672_000n, cause },
+    ]);
+  });
+
+  it('takes a hold that ended while it looked for no difference', async () => {
+    const world = await aBusyWorld();
+    world.beforeNext('readHold', () => releaseHold({ ...world, store: world.table }, { holdId: HOLD_ID }));
+    expect((await auditAccounts(world, aRequest())).differences).toStrictEqual([]);
+  });
+
+  it('takes an account that went while it looked at a hold for no difference', async () => {
+    const world = await aBusyWorld();
+    const gone = tampered(world, { hold: null });
+    let looks = 0;
+    const store = { ...gone.store, readAccount: async (name: string) => (++looks > 4 ? undefined : world.table.readAccount(name)) };
+    expect((await auditAccounts({ ...gone, store }, aRequest({ account: 'physics' }))).differences).toStrictEqual([]);
+  });
+
+  it('looks again at an account that moved while it looked', async () => {
+    const world = await aBusyWorld();
+    const rival = { account: 'physics', amount: 1n, depositId: 'd', note: null };
+    world.beforeNext('listEntries', () => undefined); // The settled past.
+    world.beforeNext('listEntries', () => deposit({ ...world, store: world.table }, rival));
+    expect(await auditAccounts(world, aRequest({ account: 'physics' }))).toStrictEqual({ accounts: 1, entries: 3, differences: [] });
+    expect(world.clock.pauses).toHaveLength(1);
+    expect(world.clock.pauses[0]).toBeLessThan(20);
+  });
+
+  it('gives up on an account that never holds still', async () => {
+    const world = await aBusyWorld();
+    let count = 0;
+    const restless = {
+      ...world.store,
+      readAccount: async (name: string) => ({ ...(await world.account(name)), entryCount: ++count }),
+    };
+    await expect(auditAccounts({ ...world, store: restless }, aRequest({ account: 'physics' }))).rejects.toMatchObject({
+      code: 'account_contended',
+      message: 'account physics is too busy to be audited now: ask again',
+      details: { account: 'physics' },
+    });
+    expect(world.clock.pauses).toHaveLength(200);
+  });
+
+  it('counts entries of a machine whose clock is ahead', async () => {
+    const world = await aBusyWorld();
+    const ahead = { ...world, store: world.table, clock: { ...world.clock, now: () => NOON + 59 * MINUTE_MS } };
+    await deposit(ahead, { account: 'physics', amount: 1n, depositId: 'd', note: null });
+    expect(await auditAccounts(world, aRequest({ account: 'physics' }))).toMatchObject({ entries: 3, differences: [] });
+  });
+});
+
+describe('auditAccounts with repair', () => {
+  /** An account whose columns really are wrong in the table: another one's figures under its name. */
+  const aBrokenWorld = async (given: Partial<Account>): Promise<TestWorld> => {
+    const world = await aWorld();
+    await world.open({ limit: 100_000_000n, ...given });
+    return world;
+  };
+
+  it.each([
+    ['too little', 40_000_000n, 60_000_000n],
+    ['too much', 130_000_000n, 30_000_000n],
+  ])('sets the columns to what the ledger says, and records it: %s', async (_, available, amount) => {
+    const world = await aBrokenWorld({ available });
+    await world.clock.advance(MINUTE_MS);
+    const { differences } = await auditAccounts(world, aRequest({ mode: 'repair' }));
+    expect(differences).toMatchObject([{ column: 'available', stored: available, replayed: 100_000_000n }]);
+    expect(columns(await world.account())).toStrictEqual({ available: 100_000_000n, held: 0n, used: 0n, limit: 100_000_000n });
+    const { items } = await world.table.listEntries({ account: 'physics', from: NOON + 1, to: NOON + HOUR_MS }, { limit: 10 });
+    expect(items).toMatchObject([{ at: NOON + MINUTE_MS, type: 'repair', amount, holdId: null, user: null, note: 'audit' }]);
+    expect(await auditAccounts(world, aRequest())).toStrictEqual({ accounts: 1, entries: 2, differences: [] });
+  });
+
+  it('mends every column, and the count of entries', async () => {
+    const world = await aBrokenWorld({ available: 1n, held: 2n, used: 3n, limit: 100_000_000n, entryCount: 9 });
+    const { differences } = await auditAccounts(world, aRequest({ mode: 'repair' }));
+    expect(differences.map(({ column }) => column)).toStrictEqual(['available', 'held', 'used', 'entries']);
+    expect(columns(await world.account())).toStrictEqual({ available: 100_000_000n, held: 0n, used: 0n, limit: 100_000_000n });
+    expect(await world.account()).toMatchObject({ entryCount: 2 });
+    expect((await auditAccounts(world, aRequest())).differences).toStrictEqual([]);
+  });
+
+  it('writes nothing where nothing differs', async () => {
+    const world = await aBusyWorld();
+    await auditAccounts(world, aRequest({ mode: 'repair' }));
+    expect(world.calls).not.toContain('commit');
+  });
+
+  it('writes nothing for a hold that differs: a person must look', async () => {
+    const world = tampered(await aBusyWorld(), { hold: { amount: 9n } });
+    expect((await auditAccounts(world, aRequest({ mode: 'repair' }))).differences).toHaveLength(1);
+    expect(world.calls).not.toContain('commit');
+  });
+
+  it('only looks unless it is told to repair', async () => {
+    const world = await aBrokenWorld({ available: 40_000_000n });
+    await auditAccounts(world, aRequest());
+    expect(await world.account()).toMatchObject({ available: 40_000_000n });
+  });
+
+  it('leaves an account to the next audit that an administrator changed meanwhile', async () => {
+    const world = await aBrokenWorld({ available: 40_000_000n });
+    const rival = { account: 'physics', amount: 1n, depositId: 'd', note: null };
+    world.beforeNext('commit', () => deposit({ ...world, store: world.table }, rival));
+    await auditAccounts(world, aRequest({ mode: 'repair' }));
+    expect(await world.account()).toMatchObject({ available: 40_000_001n });
+    expect(await world.entryTypes()).toStrictEqual(['deposit', 'deposit']);
+  });
+
+  it('gives the account its money back', async () => {
+    const world = await aBrokenWorld({ available: 1n });
+    await auditAccounts(world, aRequest({ mode: 'repair' }));
+    expect(await aPlacedHold(world, aJob())).toMatchObject({ state: 'open' });
+  });
+});
