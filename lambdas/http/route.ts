@@ -3,6 +3,7 @@ import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context
 import type * as z from 'zod';
 import type { PageRequest, Services, World } from '#app/ports';
 import { DEFAULT_DEADLINE_MS, MAX_BODY_BYTES } from '#contract/limits';
+import { NoFields } from '#contract/requests';
 import type { FunctionName, OperationOf } from '#contract/routes';
 import { BudgetError } from '#domain/errors';
 
@@ -42,7 +43,7 @@ export const route =
   async (event) => {
     const request = {
       path: parsed(shapes.path, event.pathParameters ?? {}),
-      query: parsed(shapes.query, event.queryStringParameters ?? {}),
+      query: parsed(shapes.query ?? NoFields, event.queryStringParameters ?? {}) as z.output<Q>,
       body: parsed(shapes.body, shapes.body === undefined ? undefined : jsonBody(event)),
     };
     const deadline = event.requestContext.timeEpoch + (deadlineMsOf(request.body) ?? DEFAULT_DEADLINE_MS);
