@@ -1,5 +1,6 @@
 // The server as startLocal composes it, over a DynamoDB Local of its own, with a hand on every request that the store sends.
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { DeleteTableCommand } from '@aws-sdk/client-dynamodb';
 import { createCatalogue } from '#adapters/catalogue';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createBaseClient, createDocumentClient } from '#adapters/dynamo-client';
@@ -35,6 +36,8 @@ export interface Composed {
   readonly store: BudgetStore;
   /** From now on every request to DynamoDB goes through this. */
   hook(next: Hook): void;
+  /** Takes the table away. */
+  dropTable(): Promise<void>;
   /** What the service took for a bug of its own. */
   readonly failures: readonly unknown[];
   stop(): Promise<void>;
@@ -50,7 +53,6 @@ export const startComposed = async (): Promise<Composed> => {
   const base = createBaseClient(where);
   const table = 'asbb';
   await createTable(base, table);
-  base.destroy();
 
   const deadlines = new AsyncLocalStorage<number>();
   const plain = createDocumentClient(where);
@@ -93,10 +95,14 @@ export const startComposed = async (): Promise<Composed> => {
     hook: (next) => {
       hook = next;
     },
+    dropTable: async () => {
+      await base.send(new DeleteTableCommand({ TableName: table }));
+    },
     failures,
     stop: async () => {
       api.close();
       await server.close();
+      base.destroy();
       client.destroy();
       plain.destroy();
       await dynamo.stop();
