@@ -21,7 +21,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages that only some rooms may use. */
 const PACKAGES: readonly { readonly name: RegExp; readonly rooms: RegExp; readonly why: string }[] = [
-  { name: /^@aws-sdk\//, rooms: /^lambdas\/adapters\/|^cli\/(api-client|commands\/database)\.ts$/, why: 'SDKs stay behind ports' },
+  { name: /^@aws-sdk\//, rooms: /^lambdas\/adapters\/|^cli\/api-client\.ts$/, why: 'SDKs stay behind ports' },
   { name: /^(aws-cdk-lib|constructs|cdk-nag)/, rooms: /^(lib|bin)\//, why: 'only what we deploy knows CDK' },
   { name: /^@middy\//, rooms: /^lambdas\/http\//, why: 'middlewares belong to handlers' },
   { name: /^zod$/, rooms: /^lambdas\/contract\/|^lambdas\/http\/|^cli\/config\.ts$/, why: 'shapes are checked at the edge' },

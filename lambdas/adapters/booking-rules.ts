@@ -24,10 +24,11 @@ export const requireSound = (booking: Booking): Booking => {
   );
   for (const change of booking.accounts) {
     const entries = booking.entries.filter(({ account }) => account === change.account);
+    // A repair makes columns right that are wrong, the count among them, so the law holds after it and not within it.
+    if (entries.some(({ type }) => type === 'repair')) continue;
     const sum = entries.reduce<Movement>((columns, { movement }) => add(columns, movement), NOTHING);
     const agrees = (['available', 'held', 'used', 'limit'] as const).every((column) => sum[column] === change.movement[column]);
-    // A repair mends the count as well, so there it is not the number of its entries.
-    const counted = entries.length === change.entries || entries.some(({ type }) => type === 'repair');
+    const counted = entries.length === change.entries;
     if (!agrees || !counted)
       throw new Error(`booking of account ${change.account}: its ${entries.length} entries do not add up to its movement`);
   }

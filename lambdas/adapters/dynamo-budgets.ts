@@ -95,7 +95,7 @@ export const createDynamoBudgets = ({ client, table }: { client: DynamoDBDocumen
 
     listHoldsOfAccount: (asked, page) => listHoldsOfAccount(requests, asked, page),
     listOpenHoldsOfCluster: (asked, page) => listOpenHoldsOfCluster(requests, asked, page),
-    listOverdueHoldIds: (asked) => listOverdueHoldIds(query, asked),
+    listOverdueHoldIds: (asked, page) => listOverdueHoldIds(query, asked, page),
 
     readCluster: (cluster) => get(clusterKey(cluster), decodeCluster),
     listClusters: (page) => listByName(query, { partition: CLUSTER_DIRECTORY, list: ['clusters'], page }, decodeCluster),

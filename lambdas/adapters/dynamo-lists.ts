@@ -146,15 +146,26 @@ export const listOpenHoldsOfCluster = (
 };
 
 /** Ids of open holds that are overdue, the longest overdue first. */
-export const listOverdueHoldIds = async (query: Query, { now, limit }: { now: number; limit: number }): Promise<string[]> => {
-  const shards = await Promise.all(Array.from({ length: SHARDS }, (_, shard) => readOverdueOf(query, { shard, now, limit })));
-  return shards.flat().sort().slice(0, limit).map(holdIdOf);
+export const listOverdueHoldIds = async (query: Query, { now }: { now: number }, page: PageRequest): Promise<Page<string>> => {
+  const after = placeAfter(page, ['overdue'], HOLD_PLACE);
+  const shards = await Promise.all(
+    Array.from({ length: SHARDS }, (_, shard) => readOverdueOf(query, { shard, now, after, limit: page.limit })),
+  );
+  const places = shards.flat().sort().slice(0, page.limit);
+  const last = places.at(-1);
+  return {
+    items: places.map(holdIdOf),
+    ...(places.length === page.limit && last !== undefined && { cursor: cursorAfter(['overdue'], last) }),
+  };
 };
 
-const readOverdueOf = async (query: Query, { shard, now, limit }: { shard: number; now: number; limit: number }): Promise<string[]> => {
+const readOverdueOf = async (
+  query: Query,
+  { shard, now, after, limit }: { shard: number; now: number; after: string | undefined; limit: number },
+): Promise<string[]> => {
   const range: Range = { index: OPEN_HOLDS_BY_EXPIRY, partition: openShard(shard), order: 'ascending', until: isoOf(now + 1) };
   const places: string[] = [];
-  let from: string | undefined;
+  let from = after === undefined ? undefined : justAfter(after);
   for (let reads = 0; reads < MAX_SHARD_READS && places.length < limit; reads += 1) {
     const { items, goesOnAfter } = await query({ ...range, from }, limit - places.length);
     places.push(...items.map(({ gsi2sk }) => String(gsi2sk)));

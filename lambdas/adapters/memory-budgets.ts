@@ -151,11 +151,18 @@ export const createMemoryBudgets = (): BudgetStore => {
       );
     },
 
-    async listOverdueHoldIds({ now, limit }) {
+    async listOverdueHoldIds({ now }, page) {
       await null;
-      return tables.openByExpiry
-        .between({ from: undefined, until: isoOf(now + 1) }, limit)
-        .map((place) => place.slice(place.indexOf('#') + 1));
+      const after = placeAfter(page, ['overdue'], HOLD_PLACE);
+      const places = tables.openByExpiry.between(
+        { from: after === undefined ? undefined : `${after}\u0000`, until: isoOf(now + 1) },
+        page.limit,
+      );
+      const last = places.at(-1);
+      return {
+        items: places.map((place) => place.slice(place.indexOf('#') + 1)),
+        ...(places.length === page.limit && last !== undefined && { cursor: cursorAfter(['overdue'], last) }),
+      };
     },
 
     async readCluster(cluster) {

@@ -1,4 +1,4 @@
-import { CHANGED, holdBooking, holdEntry, untilBooked } from '#app/book';
+import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
 import type { AccountChange, Booking, World } from '#app/ports';
 import { pricingOf } from '#app/price-partitions';
 import { accountNotFound, readAccountOrThrow, readHoldOrThrow, readSpecOf } from '#app/read';
@@ -118,7 +118,7 @@ const adjusted = (world: World, hold: Hold, to: { job: Job; tasks: number; prici
 
 /** Within one account the difference moves; to another account the whole hold does, in one transaction. */
 const bookingOf = (world: World, before: Hold, after: Hold, more: MicroUsd): Booking & { hold: { after: Hold } } => {
-  const at = world.clock.now();
+  const at = notBefore(world, before);
   const require: AccountChange['require'] = more > 0n ? { kind: 'demand', today: dateOf(at) } : { kind: 'fact' };
   const entryOf = (hold: Hold, amount: MicroUsd) => holdEntry(world, hold, { type: 'adjust', amount, movement: holdMore(amount), at });
   if (after.account === before.account) {

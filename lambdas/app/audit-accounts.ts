@@ -3,6 +3,7 @@ import type { BudgetStore, PageRequest, World } from '#app/ports';
 import { readAccountOrThrow } from '#app/read';
 import type { Account } from '#domain/account';
 import { BudgetError } from '#domain/errors';
+import { unconfirmedOf } from '#domain/hold';
 import { type Entry, type Instant, type Movement, NOTHING, replay } from '#domain/ledger';
 import type { MicroUsd } from '#domain/money';
 
@@ -52,7 +53,7 @@ export const auditAccounts = async (world: World, request: AuditRequest): Promis
   for (const { account } of page.items) {
     const looked = await lookAt(world, account);
     const found = await differencesOf(world.store, looked);
-    if (request.mode === 'repair' && found.some(({ column }) => column !== 'hold')) await repair(world, looked);
+    if (request.mode === 'repair' && found.some(({ column }) => column !== 'hold')) await repair(world, looked, found);
     entries += looked.count;
     differences.push(...found);
   }
@@ -126,24 +127,33 @@ const differencesOf = async (store: BudgetStore, look: Look): Promise<Difference
   ];
 };
 
-/** Each hold that the ledger says is open, as it is stored. One that changed since the look is no difference. */
+/**
+ * Each hold that the ledger says is open, as it is stored, and the sum of those that no job is bound to. What changed since
+ * the look is no difference: then the next audit compares it.
+ */
 const holdDifferences = async (store: BudgetStore, { account, heldByHold }: Look): Promise<Difference[]> => {
+  const name = account.account;
   const differences: Difference[] = [];
+  let unconfirmed = 0n;
   for (const [holdId, replayed] of heldByHold) {
     const hold = await store.readHold(holdId);
-    const stored = hold?.state === 'open' && hold.account === account.account ? hold.amount : 0n;
-    if (stored === replayed || (await hasChangedSince(store, account))) continue;
+    const stored = hold?.state === 'open' && hold.account === name ? hold.amount : 0n;
+    if (hold !== undefined) unconfirmed += unconfirmedOf(hold);
     const cause = hold === undefined ? 'the hold is gone' : 'the hold was changed beside the ledger';
-    differences.push({ account: account.account, column: 'hold', holdId, stored, replayed, cause });
+    if (stored !== replayed) differences.push({ account: name, column: 'hold', holdId, stored, replayed, cause });
   }
-  return differences;
+  // A hold that differs makes this sum differ too, and one cause is enough.
+  if (differences.length === 0 && account.unconfirmed !== unconfirmed) {
+    const cause = 'the column was changed beside its holds';
+    differences.push({ account: name, column: 'unconfirmed', stored: account.unconfirmed, replayed: unconfirmed, cause });
+  }
+  if (differences.length === 0) return [];
+  const now = await store.readAccount(name);
+  return now?.entryCount === account.entryCount && now.unconfirmed === account.unconfirmed ? differences : [];
 };
 
-const hasChangedSince = async (store: BudgetStore, seen: Account): Promise<boolean> =>
-  (await store.readAccount(seen.account))?.entryCount !== seen.entryCount;
-
 /** Set the columns to what the ledger says. The entry records it, and is itself no part of a replay. */
-const repair = async (world: World, { account, columns, count }: Look): Promise<void> => {
+const repair = async (world: World, { account, columns, count }: Look, found: readonly Difference[]): Promise<void> => {
   const at = world.clock.now();
   // The only movement that need not keep the money law: it mends columns that break it.
   const difference: Movement = {
@@ -167,9 +177,11 @@ const repair = async (world: World, { account, columns, count }: Look): Promise<
   };
   // The store adds 1 for the entry; what else the count is off by is mended with it.
   const entries = count + 1 - account.entryCount;
+  const off = found.find(({ column }) => column === 'unconfirmed');
+  const unconfirmed = off === undefined ? 0n : off.replayed - off.stored;
   const profile = { set: {}, ifVersion: account.version };
   await world.store.commit({
-    accounts: [{ account: account.account, movement: difference, unconfirmed: 0n, entries, require: { kind: 'fact' }, profile, at }],
+    accounts: [{ account: account.account, movement: difference, unconfirmed, entries, require: { kind: 'fact' }, profile, at }],
     entries: [entry],
   });
 };

@@ -1,4 +1,4 @@
-import { CHANGED, holdBooking, holdEntry, untilBooked } from '#app/book';
+import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
 import type { World } from '#app/ports';
 import { readHoldOrThrow } from '#app/read';
 import { BudgetError } from '#domain/errors';
@@ -31,7 +31,7 @@ export const bindHold = (world: World, request: BindRequest): Promise<Hold> =>
     const lowered = request.instances === undefined ? undefined : loweredTo(world, known, request.instances);
     if (bound === undefined && lowered === undefined) return hold;
 
-    const at = world.clock.now();
+    const at = notBefore(world, hold);
     const entries =
       lowered === undefined
         ? []

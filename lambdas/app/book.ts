@@ -20,6 +20,12 @@ export const untilBooked = async <T>(world: World, round: () => Promise<T | type
   throw new BudgetError('account_contended', 'too many changes of the same hold or account at once; nothing was changed, send it again');
 };
 
+/**
+ * Now, but never before what it follows: a ledger begins with its account's creation, and the clock of another machine may
+ * lag behind the one that dated that. A hold is never dated before its account.
+ */
+export const notBefore = (world: World, since: { readonly createdAt: Instant }): Instant => Math.max(world.clock.now(), since.createdAt);
+
 /** A ledger entry for what just happened to a hold. */
 export const holdEntry = (
   world: World,

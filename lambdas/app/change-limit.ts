@@ -1,4 +1,5 @@
 // What deposit, withdrawal and a new limit have in common.
+import { notBefore } from '#app/book';
 import { limitEntry } from '#app/create-account';
 import type { AccountChange, ProfileChange, World } from '#app/ports';
 import { type Account, moved } from '#domain/account';
@@ -12,7 +13,7 @@ export const limitChange = (
   account: Account,
   { by, note, profile }: { by: MicroUsd; note: string | null; profile: ProfileChange },
 ): { change: AccountChange; entries: Entry[] } => {
-  const at = Math.max(world.clock.now(), account.createdAt);
+  const at = notBefore(world, account);
   const type = by < 0n ? 'withdrawal' : 'deposit';
   const entries = by === 0n ? [] : [limitEntry(world, { account: account.account, type, amount: by < 0n ? -by : by, at, note })];
   const kind = by === 0n ? 'fact' : by < 0n ? 'withdraw' : 'deposit';

@@ -1,4 +1,4 @@
-import { CHANGED, untilBooked } from '#app/book';
+import { CHANGED, notBefore, untilBooked } from '#app/book';
 import type { AccountChange, Booking, World } from '#app/ports';
 import { BudgetError, invalid } from '#domain/errors';
 import type { Hold } from '#domain/hold';
@@ -43,7 +43,7 @@ export const correctRun = (world: World, request: CorrectRequest): Promise<Booke
 
 const bookingOf = (world: World, what: { run: BookedRun; after: BookedRun; hold: Hold | undefined; note: string }): Booking => {
   const { run, after, hold, note } = what;
-  const at = world.clock.now();
+  const at = notBefore(world, { createdAt: run.bookedAt });
   const difference = after.cost - run.cost;
   const movement = spendAvailable(difference);
   const entry: Entry = {

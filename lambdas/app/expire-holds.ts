@@ -1,5 +1,6 @@
-import { holdBooking, holdEntry } from '#app/book';
+import { holdBooking, holdEntry, notBefore } from '#app/book';
 import type { World } from '#app/ports';
+import { BudgetError } from '#domain/errors';
 import { expire, type Hold, isBound } from '#domain/hold';
 import type { Instant } from '#domain/ledger';
 
@@ -7,42 +8,73 @@ import type { Instant } from '#domain/ledger';
 export const HEARTBEAT_STALE_MS = 5 * 60 * 1000;
 /** Even with a dead agent, money comes back after so long. */
 export const LONGEST_KEPT_MS = 7 * 24 * 3600 * 1000;
-/** One sweep looks at so many holds; the next one, a minute later, at the rest. */
-export const SWEEP_LIMIT = 5000;
+const PAGE_SIZE = 500;
+/** Holds of one account conflict with each other, so more at once would only wait. */
+const AT_ONCE = 4;
 
 export interface Sweep {
   readonly overdue: number;
   readonly expired: number;
   /** Overdue, but kept: bound, and their cluster's agent is not heard. */
   readonly kept: number;
+  /** Could not be looked at now; the next sweep tries again. */
+  readonly failed: number;
+  /** Why, of the first that failed. */
+  readonly failure?: unknown;
 }
 
 /**
  * Return the money of holds whose time is up. Safe to run twice or at once: the index only says where to look, and each
- * hold is read again and written only as it was read.
+ * hold is read again and written only as it was read. One hold that cannot be read or written keeps no other from its end,
+ * and those that are kept do not stand in the way of those behind them.
  *
  * An agent that died has not told us that its jobs still run, so while its heartbeat is stale their holds stay.
  */
 export const expireHolds = async (world: World): Promise<Sweep> => {
   const now = world.clock.now();
-  const ids = await world.store.listOverdueHoldIds({ now, limit: SWEEP_LIMIT });
   const isStale = heartbeats(world, now);
-  const sweep = { overdue: ids.length, expired: 0, kept: 0 };
-  for (const holdId of ids) {
-    const hold = await world.store.readHold(holdId);
-    if (hold === undefined) continue;
-    if (isBound(hold) && now - hold.expiresAt < LONGEST_KEPT_MS && (await isStale(hold.cluster))) sweep.kept++;
-    else if (await expireOne(world, hold, now)) sweep.expired++;
-  }
-  return sweep;
+  const sweep = { overdue: 0, expired: 0, kept: 0, failed: 0, failure: undefined as unknown };
+  let cursor: string | undefined;
+  do {
+    const page = await world.store.listOverdueHoldIds({ now }, { limit: PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) });
+    sweep.overdue += page.items.length;
+    for (let first = 0; first < page.items.length; first += AT_ONCE) {
+      const looked = page.items.slice(first, first + AT_ONCE).map(async (holdId) => {
+        try {
+          const outcome = await lookAt(world, holdId, { now, isStale });
+          if (outcome !== 'moved on') sweep[outcome]++;
+        } catch (error) {
+          if (error instanceof BudgetError && error.code === 'deadline_passed') throw error; // The rest is for the next sweep.
+          sweep.failed++;
+          sweep.failure ??= error;
+        }
+      });
+      await Promise.all(looked);
+    }
+    cursor = page.cursor;
+  } while (cursor !== undefined);
+  const { failure, ...counts } = sweep;
+  return failure === undefined ? counts : sweep;
+};
+
+const lookAt = async (
+  world: World,
+  holdId: string,
+  { now, isStale }: { now: Instant; isStale: (cluster: string) => Promise<boolean> },
+): Promise<'expired' | 'kept' | 'moved on'> => {
+  const hold = await world.store.readHold(holdId);
+  if (hold === undefined) return 'moved on';
+  if (isBound(hold) && now - hold.expiresAt < LONGEST_KEPT_MS && (await isStale(hold.cluster))) return 'kept';
+  return (await expireOne(world, hold, now)) ? 'expired' : 'moved on';
 };
 
 /** False: it was not overdue after all, or somebody else changed it meanwhile; then the next sweep looks again. */
 const expireOne = async (world: World, hold: Hold, now: Instant): Promise<boolean> => {
   const change = expire(hold, now);
   if (change === undefined) return false;
-  const entry = holdEntry(world, hold, { type: 'expire', amount: hold.amount, movement: change.movement, at: now });
-  return (await world.store.commit(holdBooking(hold, change.hold, [entry], now))).booked;
+  const at = notBefore(world, hold);
+  const entry = holdEntry(world, hold, { type: 'expire', amount: hold.amount, movement: change.movement, at });
+  return (await world.store.commit(holdBooking(hold, change.hold, [entry], at))).booked;
 };
 
 /** Each cluster's heartbeat is read once a sweep. A cluster that never had an agent has none that could be missed. */

@@ -1,4 +1,4 @@
-import { CHANGED, holdBooking, untilBooked } from '#app/book';
+import { CHANGED, holdBooking, notBefore, untilBooked } from '#app/book';
 import type { World } from '#app/ports';
 import { readHoldOrThrow } from '#app/read';
 import { extend, type Hold } from '#domain/hold';
@@ -12,7 +12,7 @@ import type { Instant } from '#domain/ledger';
 export const extendHold = (world: World, request: { holdId: string; expiresAt: Instant }): Promise<Hold> =>
   untilBooked(world, async () => {
     const hold = await readHoldOrThrow(world.store, request.holdId);
-    const at = world.clock.now();
+    const at = notBefore(world, hold);
     const latest = at + hold.terms.wallTimeSeconds * 1000 + world.settings.reconciliationTimeoutMs;
     const change = extend(hold, { wanted: request.expiresAt, latest });
     if (change === undefined) return hold;

@@ -1,5 +1,5 @@
 import { replaceableLink, requireCluster } from '#app/bind-hold';
-import { CHANGED, holdBooking, holdEntry, untilBooked } from '#app/book';
+import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
 import { newHold } from '#app/place-hold';
 import type { World } from '#app/ports';
 import { pricingOf } from '#app/price-partitions';
@@ -39,7 +39,7 @@ const placeForced = async (world: World, request: ForceRequest): Promise<Hold | 
   const quote = quoteOf(pricing, job);
   if (quote.holdAmount > MAX_AMOUNT_MICRO_USD)
     throw new BudgetError('does_not_fit', 'the job costs more than can be held at all', { partition: quote.estimate.partition });
-  const at = Math.max(world.clock.now(), account.createdAt);
+  const at = notBefore(world, account);
   const hold = { ...bound(newHold(world, { job, holdId, pricing, quote, at }), request), forced: true };
   const movement = holdMore(hold.amount);
   const entry = holdEntry(world, hold, { type: 'forced_hold', amount: hold.amount, movement, at, note: request.reason });

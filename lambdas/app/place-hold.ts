@@ -1,4 +1,4 @@
-import { holdBooking, holdEntry } from '#app/book';
+import { holdBooking, holdEntry, notBefore } from '#app/book';
 import type { World } from '#app/ports';
 import { pricingOf } from '#app/price-partitions';
 import { accountNotFound, readAccountOrThrow, readSpecOf } from '#app/read';
@@ -55,7 +55,7 @@ const tryToPlace = async (world: World, { job, holdId }: PlaceRequest, account: 
   const code = refusalOf(world, account, quote);
   if (code !== undefined) return refused(code, asked);
 
-  const at = Math.max(world.clock.now(), account.createdAt); // A clock that lags must not date a hold before its account.
+  const at = notBefore(world, account);
   const hold = newHold(world, { job, holdId: holdId ?? world.ids.holdId(), pricing, quote, at });
   const movement = holdMore(hold.amount);
   const booking = holdBooking(undefined, hold, [holdEntry(world, hold, { type: 'hold', amount: hold.amount, movement, at })], at);

@@ -183,8 +183,8 @@ export interface BudgetStore {
   listHoldsOfAccount(query: { account: string; state?: HoldState; user?: string }, page: PageRequest): Promise<Page<Hold>>;
   /** Open holds, newest first. */
   listOpenHoldsOfCluster(query: { cluster: string; bound?: boolean; createdBefore?: Instant }, page: PageRequest): Promise<Page<Hold>>;
-  /** Ids of open holds with `expiresAt <= now`, from an index that may lag. */
-  listOverdueHoldIds(query: { now: Instant; limit: number }): Promise<readonly string[]>;
+  /** Ids of open holds with `expiresAt <= now`, the longest overdue first, from an index that may lag. */
+  listOverdueHoldIds(query: { now: Instant }, page: PageRequest): Promise<Page<string>>;
 
   readCluster(cluster: string): Promise<Cluster | undefined>;
   listClusters(page: PageRequest): Promise<Page<Cluster>>;

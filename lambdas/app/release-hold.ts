@@ -1,4 +1,4 @@
-import { CHANGED, holdBooking, holdEntry, untilBooked } from '#app/book';
+import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
 import type { World } from '#app/ports';
 import { readHoldOrThrow } from '#app/read';
 import { type Hold, release } from '#domain/hold';
@@ -10,7 +10,7 @@ import { type Hold, release } from '#domain/hold';
 export const releaseHold = (world: World, request: { holdId: string; reason?: string }): Promise<Hold> =>
   untilBooked(world, async () => {
     const hold = await readHoldOrThrow(world.store, request.holdId);
-    const at = world.clock.now();
+    const at = notBefore(world, hold);
     const change = release(hold, at);
     if (change === undefined) return hold;
     const entry = holdEntry(world, hold, {

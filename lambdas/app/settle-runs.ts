@@ -1,5 +1,5 @@
 import { requireCluster } from '#app/bind-hold';
-import { CHANGED, holdBooking, holdEntry, untilBooked } from '#app/book';
+import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
 import type { World } from '#app/ports';
 import { rateNow } from '#app/price-partitions';
 import { accountNotFound, readJobLinkOrThrow } from '#app/read';
@@ -68,7 +68,15 @@ interface Draft {
   readonly hold: Hold | undefined;
   readonly owner: string;
   readonly account: string;
-  readonly reports: readonly { readonly report: RunReport; readonly runId: string; readonly cost: MicroUsd }[];
+  readonly reports: readonly Priced[];
+}
+
+interface Priced {
+  readonly report: RunReport;
+  readonly runId: string;
+  readonly cost: MicroUsd;
+  /** What was reported, in short: where no price is locked, the same report may cost another amount tomorrow. */
+  readonly reported: string;
 }
 
 const targetOfJob = async (world: World, { job, account }: SettleRequest): Promise<Target> => {
@@ -85,7 +93,12 @@ const draftOf = async (world: World, hold: Hold, runs: readonly RunReport[]): Pr
   owner: hold.holdId,
   account: hold.account,
   reports: await Promise.all(
-    runs.map(async (report) => ({ report, runId: runIdOf(report, hold), cost: await costOfReport(world, report, hold) })),
+    runs.map(async (report) => ({
+      report,
+      runId: runIdOf(report, hold),
+      cost: await costOfReport(world, report, hold),
+      reported: reportedOf(world, report),
+    })),
   ),
 });
 
@@ -95,7 +108,7 @@ const draftWithoutHold = async (world: World, { account, runs }: SettleRequest, 
   const reports = runs.map(async (report) => {
     const runId = report.runId ?? holdId;
     if (runId === undefined) throw invalid('run_id', 'is required for a run whose hold is not known');
-    return { report, runId, cost: await costWithoutHold(world, report) };
+    return { report, runId, cost: await costWithoutHold(world, report), reported: reportedOf(world, report) };
   });
   return { hold: undefined, owner, account, reports: await Promise.all(reports) };
 };
@@ -112,9 +125,22 @@ const costOfReport = async (world: World, report: RunReport, hold: Hold): Promis
   const usage = usageOf(report);
   const partition = report.partition ?? hold.terms.partition;
   const locked = hold.terms.rates.find((rate) => rate.partition === partition);
-  const rate = locked ?? (await currentRate(world, partition));
+  const rate = locked ?? (await currentRate(world, partition).catch((error: unknown) => heldRate(hold, error)));
   return rate === undefined ? 0n : runCost(rate, withPricedTypes(rate, usage), hold.terms);
 };
+
+/** AWS has charged for the run whether a price is known today or not, so it is booked at what its job was held for. */
+const heldRate = (hold: Hold, error: unknown): Rate => {
+  const held = hold.terms.rates.find((rate) => rate.partition === hold.terms.partition);
+  if (held !== undefined && error instanceof BudgetError && error.code === 'no_price') return held;
+  throw error;
+};
+
+const DIGEST_CHARS = 16;
+
+/** A digest of all that a cost is worked out from. */
+const reportedOf = (world: World, { actualCost, usage, partition }: RunReport): string =>
+  world.ids.sha256(JSON.stringify([actualCost?.toString() ?? null, usage ?? null, partition ?? null])).slice(0, DIGEST_CHARS);
 
 const costWithoutHold = async (world: World, report: RunReport): Promise<MicroUsd> => {
   if (report.actualCost !== undefined) return report.actualCost;
@@ -163,8 +189,8 @@ const bookDraft = async (world: World, draft: Draft): Promise<BookedRun[] | type
   }
 };
 
-const repeatedOrThrow = (booked: BookedRun, cost: MicroUsd): BookedRun => {
-  if (repeats(booked, cost)) return booked;
+const repeatedOrThrow = (booked: BookedRun, report: Pick<Priced, 'cost' | 'reported'>): BookedRun => {
+  if (repeats(booked, report)) return booked;
   throw new BudgetError('run_conflict', `run ${booked.runId} is booked at another cost: mend it with a correction`, {
     run_id: booked.runId,
   });
@@ -175,19 +201,20 @@ const repeatedOrThrow = (booked: BookedRun, cost: MicroUsd): BookedRun => {
  * the answers to all of its reports once that is written.
  */
 const compose = (world: World, draft: Draft, booked: ReadonlyMap<string, BookedRun>) => {
-  const at = world.clock.now();
+  const at = draft.hold === undefined ? world.clock.now() : notBefore(world, draft.hold);
   const fresh = new Map<string, BookedRun>();
   const answers: BookedRun[] = [];
   const entries: Entry[] = [];
   let hold = draft.hold;
-  for (const { report, runId, cost } of draft.reports) {
+  for (const priced of draft.reports) {
+    const { report, runId, cost } = priced;
     const earlier = booked.get(runId) ?? fresh.get(runId);
     if (earlier !== undefined) {
-      answers.push(repeatedOrThrow(earlier, cost));
+      answers.push(repeatedOrThrow(earlier, priced));
       continue;
     }
     const settled = hold === undefined ? lateWithoutHold(cost) : settleReport(hold, report, cost, at);
-    const run = bookedRun(draft, { report, runId, cost, settled, at });
+    const run = bookedRun(draft, { ...priced, settled, at });
     fresh.set(runId, run);
     answers.push(run);
     entries.push(entryOf(world, draft, run, settled));
@@ -224,7 +251,7 @@ const lateWithoutHold = (cost: MicroUsd): SettledOrLate => ({
 
 const bookedRun = (
   draft: Draft,
-  { report, runId, cost, settled, at }: { report: RunReport; runId: string; cost: MicroUsd; settled: SettledOrLate; at: Instant },
+  { report, runId, cost, reported, settled, at }: Priced & { settled: SettledOrLate; at: Instant },
 ): BookedRun => {
   const isWrittenOff = settled.type === 'write_off';
   return {
@@ -234,6 +261,7 @@ const bookedRun = (
     jobId: report.jobId ?? draft.hold?.jobId ?? null,
     user: report.user ?? draft.hold?.user ?? null,
     bookedCost: cost,
+    reported,
     cost: isWrittenOff ? 0n : cost,
     writtenOff: isWrittenOff ? cost : 0n,
     share: settled.share,

@@ -4,7 +4,16 @@ import { type Account, dateOf, unwillingness } from '#domain/account';
 import type { Hold } from '#domain/hold';
 import type { Job } from '#domain/job';
 import { MAX_AMOUNT_MICRO_USD, type MicroUsd } from '#domain/money';
-import { admissionMessage, type Offers, offersFor, type Pricing, type Quote, type RefusalCode, refusalMessage } from '#domain/quote';
+import {
+  admissionMessage,
+  type Offers,
+  offersFor,
+  type Pricing,
+  type Quote,
+  quoteMessage,
+  type RefusalCode,
+  refusalMessage,
+} from '#domain/quote';
 
 export interface Verdict {
   readonly decision: 'admitted' | 'refused';
@@ -48,7 +57,7 @@ export const refused = (
 /** Admitted; `hold` is null for a quote. `account` is as it was read, less what this hold takes. */
 export const admitted = (asked: { account: Account; quote: Quote; hold: Hold | null }): Verdict => ({
   decision: 'admitted',
-  message: admissionMessage(asked.account, asked.quote.holdAmount),
+  message: (asked.hold === null ? quoteMessage : admissionMessage)(asked.account, asked.quote.holdAmount),
   estimate: estimateOf(asked.quote),
   holdAmount: asked.quote.holdAmount,
   account: asked.account,

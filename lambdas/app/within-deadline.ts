@@ -49,7 +49,7 @@ export const withinDeadline = (
   };
 
   const attempts = async (name: string, call: () => Promise<unknown>): Promise<unknown> => {
-    for (let tries = 1, cause: unknown; ; tries++) {
+    for (let tries = 1, unanswered = 0, cause: unknown; ; tries++) {
       if (clock.now() >= deadline) throw outOfTime(cause);
       try {
         return await orGiveUp(clock, deadline + GRACE_MS, call());
@@ -57,7 +57,8 @@ export const withinDeadline = (
         if (error instanceof StoreContended) contended = true;
         else if (error instanceof StoreUnavailable) {
           uncertain ||= WRITES.has(name);
-          if (tries >= MAX_UNANSWERED_TRIES) throw unavailable(error);
+          unanswered++;
+          if (unanswered >= MAX_UNANSWERED_TRIES) throw unavailable(error);
         } else throw error;
         cause = error;
       }

@@ -52,7 +52,7 @@ export const movement = (m: Movement): Movement => {
 
 export const NOTHING: Movement = movement({ available: 0n, held: 0n, used: 0n, limit: 0n });
 
-/** A deposit (x > 0) or a withdrawal (x < 0): the only movement, beside repair, that changes the limit. */
+/** A deposit (x > 0) or a withdrawal (x < 0): the only movement, beside a repair, that changes the limit. */
 export const limitBy = (x: MicroUsd): Movement => movement({ available: x, held: 0n, used: 0n, limit: x });
 
 /** Place, forced hold, adjust: x goes from available to held; a negative x comes back. */

@@ -107,6 +107,10 @@ export const refusalMessage = (refusal: { code: RefusalCode; account: Account; q
 export const admissionMessage = (account: { account: string; available: MicroUsd }, holdAmount: MicroUsd): string =>
   `account ${account.account}: ${formatUsd(holdAmount)} held, ${formatUsd(account.available)} left`;
 
+/** The same of a quote, which holds nothing. */
+export const quoteMessage = (account: { account: string; available: MicroUsd }, holdAmount: MicroUsd): string =>
+  `account ${account.account}: ${formatUsd(holdAmount)} would be held, ${formatUsd(account.available)} would be left`;
+
 const wallTimeOf = (job: Job, partition: string, defaultWallTimeSeconds: number | null): number => {
   const seconds = job.wallTimeSeconds ?? defaultWallTimeSeconds;
   if (seconds === null) {

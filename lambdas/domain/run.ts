@@ -16,6 +16,8 @@ export interface BookedRun {
   readonly user: string | null;
   /** As reported at first: a report that repeats it is a repetition, also after a correction. */
   readonly bookedCost: MicroUsd;
+  /** A digest of the report. */
+  readonly reported: string;
   /** What is charged now, after corrections. */
   readonly cost: MicroUsd;
   /** What the site absorbed instead. */
@@ -70,8 +72,10 @@ export const isNodeFailure = (state: string | null): boolean => state !== null &
 export const isRestartedState = (state: string | null): boolean => state !== null && ['REQUEUED', 'RQ', 'RESIZING', 'RS'].includes(state);
 
 /** Whether a report repeats what is booked: then it gets the stored answer, else it is a conflict. */
-export const repeats = (booked: BookedRun, reportedCost: MicroUsd): boolean =>
-  reportedCost === booked.bookedCost || (booked.corrections.length > 0 && reportedCost === booked.cost);
+export const repeats = (booked: BookedRun, report: { readonly cost: MicroUsd; readonly reported: string }): boolean =>
+  report.reported === booked.reported ||
+  report.cost === booked.bookedCost ||
+  (booked.corrections.length > 0 && report.cost === booked.cost);
 
 const costOfInstances = (rate: Rate, instances: readonly { type: string; count: number }[], seconds: number): MicroUsd =>
   instances.reduce((sum, { type, count }) => {

@@ -164,6 +164,7 @@ export const settlementAnswer = (run: BookedRun, transactionId: string | null) =
 
 const settlementMessage = (run: BookedRun): string => {
   const charged = `run ${run.runId}: ${formatUsd(run.cost)} charged to ${run.account}`;
+  if (run.corrections.length > 0) return `${charged}, as corrected`;
   if (run.writtenOff > 0n) return `${charged}, ${formatUsd(run.writtenOff)} written off`;
   if (run.late) return `${charged}, late: its hold had ended`;
   if (!run.final) return `${charged}, the hold stays for the next run`;

@@ -7,14 +7,12 @@ import { AdjustRequest, CheckRequest, HoldPath, JobPath, QuoteRequest } from '#c
 import { VERSION } from '#contract/version';
 import { verdictAnswer } from '#http/answers';
 import { ok, type RoutesOf, route } from '#http/route';
-import { toAdjustment, toJob } from '#http/to-domain';
+import { toAdjustment, toJob, toQuotedJob } from '#http/to-domain';
 
 // GET /health is shallow: it says that somebody is here, not that the table is.
 const health = route({}, async (_, { clock }) => ok({ status: 'ok', version: VERSION, time: new Date(clock.now()).toISOString() }));
 
-const quoteBudget = route({ body: QuoteRequest }, async ({ body }, world) =>
-  ok(verdictAnswer(await quoteJob(world, toJob(body, world.settings)))),
-);
+const quoteBudget = route({ body: QuoteRequest }, async ({ body }, world) => ok(verdictAnswer(await quoteJob(world, toQuotedJob(body)))));
 
 // The caller chooses hold_id, so a plugin that timed out can safely ask again.
 const checkBudget = route({ body: CheckRequest }, async ({ body }, world) =>

@@ -9,11 +9,18 @@ import type { Job } from '#domain/job';
 import type { PartitionModel } from '#domain/partition';
 import { compact } from '#http/route';
 
-/** @throws BudgetError validation_failed when no cluster is named where one must be */
+/** A job to hold money for. @throws BudgetError validation_failed when no cluster is named where one must be */
 export const toJob = (fields: JobFields, settings: Settings): Job => {
   const cluster = fields.cluster ?? settings.defaultCluster;
   if (cluster === null) throw invalid('cluster', 'is required: the name of the Slurm cluster that the job is submitted to');
-  return compact({
+  return jobOf(fields, cluster);
+};
+
+/** A job to price only: prices do not depend on its cluster, so it need not name one. */
+export const toQuotedJob = (fields: JobFields): Job => jobOf(fields, fields.cluster ?? '');
+
+const jobOf = (fields: JobFields, cluster: string): Job =>
+  compact({
     account: fields.account,
     partitions: fields.partition,
     cluster,
@@ -36,7 +43,6 @@ export const toJob = (fields: JobFields, settings: Settings): Job => {
     qos: fields.qos,
     jobName: fields.job_name,
   });
-};
 
 export const toReport = (run: RunFields): RunReport => {
   const { elapsed_seconds: elapsedSeconds } = run;

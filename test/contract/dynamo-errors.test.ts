@@ -174,7 +174,7 @@ describe('a read', () => {
     for (const read of [
       () => store.readAccount('physics'),
       () => store.listAccounts({ limit: 1 }),
-      () => store.listOverdueHoldIds({ now: 0, limit: 1 }),
+      () => store.listOverdueHoldIds({ now: 0 }, { limit: 1 }),
       () => store.beat({ cluster: 'c', clusterUid: 'u', agentVersion: null, lastHeartbeat: 0 }),
       () => store.deletePartition('aws'),
     ]) {

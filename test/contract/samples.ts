@@ -131,6 +131,7 @@ export const aRun = (given: Partial<BookedRun> = {}): BookedRun => ({
   jobId: '4711_3',
   user: 'curie',
   bookedCost: 60_000_000n,
+  reported: '0123456789abcdef',
   cost: 60_000_000n,
   writtenOff: 0n,
   share: 120_000_000n,

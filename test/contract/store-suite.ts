@@ -820,17 +820,20 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
           { expiresAt: NOON + 1 },
           { expiresAt: NOON - 99, state: 'released' as const },
         ]);
-        expect(await store.listOverdueHoldIds({ now: NOON, limit: 100 })).toEqual(ids(holds.slice(0, 13)));
-        expect(await store.listOverdueHoldIds({ now: NOON, limit: 3 })).toEqual(ids(holds.slice(0, 3)));
-        expect(await store.listOverdueHoldIds({ now: NOON - 13, limit: 3 })).toEqual([]);
+        expect((await store.listOverdueHoldIds({ now: NOON }, { limit: 100 })).items).toEqual(ids(holds.slice(0, 13)));
+        const first = await store.listOverdueHoldIds({ now: NOON }, { limit: 3 });
+        expect(first.items).toEqual(ids(holds.slice(0, 3)));
+        const rest = await store.listOverdueHoldIds({ now: NOON }, { limit: 100, cursor: String(first.cursor) });
+        expect(rest).toEqual({ items: ids(holds.slice(3, 13)) });
+        expect(await store.listOverdueHoldIds({ now: NOON - 13 }, { limit: 3 })).toEqual({ items: [] });
       });
 
       it('moves a hold among the overdue when it is extended', async () => {
         await withAccount();
         const hold = await place(aHold({ expiresAt: NOON }));
         await store.commit(rewriting(hold, { expiresAt: NOON + HOUR_MS }));
-        expect(await store.listOverdueHoldIds({ now: NOON, limit: 9 })).toEqual([]);
-        expect(await store.listOverdueHoldIds({ now: NOON + HOUR_MS, limit: 9 })).toEqual([hold.holdId]);
+        expect((await store.listOverdueHoldIds({ now: NOON }, { limit: 9 })).items).toEqual([]);
+        expect((await store.listOverdueHoldIds({ now: NOON + HOUR_MS }, { limit: 9 })).items).toEqual([hold.holdId]);
       });
     });
 

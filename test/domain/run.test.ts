@@ -112,6 +112,7 @@ describe('repeats', () => {
     jobId: null,
     user: null,
     bookedCost: 60n,
+    reported: 'as-then',
     cost: 60n,
     writtenOff: 0n,
     share: 100n,
@@ -141,6 +142,10 @@ describe('repeats', () => {
     ['the cost of a run that was written off', writtenOff, 60n, true],
     ['what was charged of it', writtenOff, 0n, false],
   ])('%s', (_, run, cost, expected) => {
-    expect(repeats(run, cost)).toBe(expected);
+    expect(repeats(run, { cost, reported: 'now' })).toBe(expected);
+  });
+
+  it('the same report, though its price has changed since', () => {
+    expect(repeats(booked, { cost: 61n, reported: 'as-then' })).toBe(true);
   });
 });
