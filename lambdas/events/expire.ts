@@ -5,6 +5,9 @@ import type { Clock, Services } from '#app/ports';
 /** A sweep that takes longer goes on in the next one. */
 const SWEEP_BUDGET_MS = 50_000;
 
-/** Return the money of overdue holds, within the time that one sweep has. */
-export const sweep = (services: Services, clock: Pick<Clock, 'now'>): Promise<Sweep> =>
-  expireHolds(services.world(clock.now() + SWEEP_BUDGET_MS));
+/** Return the money of overdue holds, within the time that one sweep has. What failed is told, and tried again by the next. */
+export const sweep = async (services: Services, clock: Pick<Clock, 'now'>): Promise<Sweep> => {
+  const result = await expireHolds(services.world(clock.now() + SWEEP_BUDGET_MS));
+  if (result.failed > 0) services.telemetry.failed({ operation: 'sweep', requestId: 'none', error: result.failure });
+  return result;
+};
