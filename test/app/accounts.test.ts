@@ -244,12 +244,12 @@ describe('deleteAccount', () => {
     expect(await world.entryTypes()).toStrictEqual(entries);
   });
 
-  it('withdraws the opening deposit, just before now', async () => {
+  it('withdraws the opening deposit, as of its own time', async () => {
     const world = await aWorld();
     await createAccount(world, aNewAccount());
     await world.clock.advance(MINUTE_MS);
     await deleteAccount(world, 'physics');
-    expect(await lastEntry(world)).toMatchObject({ at: NOON + MINUTE_MS - 1, type: 'withdrawal', amount: 100_000_000n, note: 'removed' });
+    expect(await lastEntry(world)).toMatchObject({ at: NOON, type: 'withdrawal', amount: 100_000_000n, note: 'removed' });
   });
 
   it('lets the name be used again, and the new account audits clean', async () => {
@@ -281,6 +281,12 @@ describe('deleteAccount', () => {
     await createAccount(world, aNewAccount({ limit: 0n }));
     await settleRuns(world, { holdId: HOLD_ID, account: 'physics', runs: [{ actualCost: 5n, tasks: 1 }] });
     expect(await deleteAccount(world, 'physics')).toBe('closed');
+  });
+
+  it('closes an account whose only entry is nowhere to be found', async () => {
+    const world = await anOpenWorld();
+    const forgetful = { ...world, store: { ...world.store, listEntries: async () => ({ items: [] }) } };
+    expect(await deleteAccount(forgetful, 'physics')).toBe('closed');
   });
 
   it('is refused while the account holds money', async () => {

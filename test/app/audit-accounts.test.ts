@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type AuditRequest, auditAccounts } from '#app/audit-accounts';
+import { bindHold } from '#app/bind-hold';
 import { deposit } from '#app/deposit';
 import { releaseHold } from '#app/release-hold';
 import { settleRuns } from '#app/settle-runs';
@@ -85,6 +86,26 @@ describe('auditAccounts', () => {
     ]);
   });
 
+  it('finds that what is unconfirmed is not what its holds say', async () => {
+    const world = tampered(await aBusyWorld(), { account: { unconfirmed: 7n } });
+    expect((await auditAccounts(world, aRequest())).differences).toStrictEqual([
+      { account: 'physics', column: 'unconfirmed', stored: 7n, replayed: 3_672_000n, cause: 'the column was changed beside its holds' },
+    ]);
+  });
+
+  it('counts bound holds as confirmed', async () => {
+    const world = await aBusyWorld();
+    await bindHold(world, { holdId: HOLD_ID, cluster: 'hpc', jobId: '4711', submittedAt: NOON });
+    expect((await auditAccounts(world, aRequest())).differences).toStrictEqual([]);
+  });
+
+  it('takes a hold that was bound while it looked for no difference', async () => {
+    const world = await aBusyWorld();
+    const binding = { holdId: HOLD_ID, cluster: 'hpc', jobId: '4711', submittedAt: NOON };
+    world.beforeNext('readHold', () => bindHold({ ...world, store: world.table }, binding));
+    expect((await auditAccounts(world, aRequest())).differences).toStrictEqual([]);
+  });
+
   it('finds that an entry is missing', async () => {
     const world = await aBusyWorld();
     const forgetful: TestWorld = {
@@ -102,6 +123,7 @@ describe('auditAccounts', () => {
       { account: 'physics', column: 'available', stored: 96_328_000n, replayed: 100_000_000n, cause },
       { account: 'physics', column: 'held', stored: 3_672_000n, replayed: 0n, cause },
       { account: 'physics', column: 'entries', stored: 2n, replayed: 1n, cause },
+      { account: 'physics', column: 'unconfirmed', stored: 3_672_000n, replayed: 0n, cause: 'the column was changed beside its holds' },
     ]);
   });
 
@@ -192,6 +214,13 @@ describe('auditAccounts with repair', () => {
     expect(differences.map(({ column }) => column)).toStrictEqual(['available', 'held', 'used', 'entries']);
     expect(columns(await world.account())).toStrictEqual({ available: 100_000_000n, held: 0n, used: 0n, limit: 100_000_000n });
     expect(await world.account()).toMatchObject({ entryCount: 2 });
+    expect((await auditAccounts(world, aRequest())).differences).toStrictEqual([]);
+  });
+
+  it('mends what is unconfirmed', async () => {
+    const world = await aBrokenWorld({ unconfirmed: 7n });
+    expect((await auditAccounts(world, aRequest({ mode: 'repair' }))).differences).toHaveLength(1);
+    expect(await world.account()).toMatchObject({ unconfirmed: 0n, available: 100_000_000n });
     expect((await auditAccounts(world, aRequest())).differences).toStrictEqual([]);
   });
 

@@ -112,7 +112,7 @@ describe('expireHolds', () => {
   it('gives back what nobody bound', async () => {
     const world = await aHeldWorld();
     await world.clock.advance(25 * HOUR_MS);
-    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 1, kept: 0 });
+    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 1, kept: 0, failed: 0 });
     expect(await theHold(world, HOLD_ID)).toMatchObject({ state: 'expired', amount: 0n, closedAt: NOON + 25 * HOUR_MS });
     expect(columns(await world.account())).toStrictEqual(UNTOUCHED);
     const { items } = await world.table.listEntries({ account: 'physics', from: NOON + 1, to: NOON + 26 * HOUR_MS }, { limit: 10 });
@@ -122,7 +122,7 @@ describe('expireHolds', () => {
   it('leaves what is not overdue', async () => {
     const world = await aHeldWorld();
     await world.clock.advance(25 * HOUR_MS - 1);
-    expect(await expireHolds(world)).toStrictEqual({ overdue: 0, expired: 0, kept: 0 });
+    expect(await expireHolds(world)).toStrictEqual({ overdue: 0, expired: 0, kept: 0, failed: 0 });
   });
 
   it('expires once, run twice at once', async () => {
@@ -135,8 +135,8 @@ describe('expireHolds', () => {
 
   it('reads each hold again, since the index may lag', async () => {
     const world = await aHeldWorld();
-    const lagging = { ...world, store: { ...world.store, listOverdueHoldIds: async () => [HOLD_ID, OTHER_ID] } };
-    expect(await expireHolds(lagging)).toStrictEqual({ overdue: 2, expired: 0, kept: 0 });
+    const lagging = { ...world, store: { ...world.store, listOverdueHoldIds: async () => ({ items: [HOLD_ID, OTHER_ID] }) } };
+    expect(await expireHolds(lagging)).toStrictEqual({ overdue: 2, expired: 0, kept: 0, failed: 0 });
     expect(await theHold(world, HOLD_ID)).toMatchObject({ state: 'open' });
   });
 
@@ -145,11 +145,11 @@ describe('expireHolds', () => {
     await bindIt(world);
     await beat(world);
     await world.clock.advance(25 * HOUR_MS);
-    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 0, kept: 1 });
+    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 0, kept: 1, failed: 0 });
     await world.clock.advance(7 * DAY_MS - 1);
-    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 0, kept: 1 });
+    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 0, kept: 1, failed: 0 });
     await world.clock.advance(1);
-    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 1, kept: 0 });
+    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 1, kept: 0, failed: 0 });
   });
 
   it.each([
@@ -179,22 +179,62 @@ describe('expireHolds', () => {
     expect(await expireHolds(world)).toMatchObject({ expired: 1, kept: 0 });
   });
 
-  it('reads the heartbeat of a cluster once', async () => {
-    const world = await aHeldWorld();
-    await aPlacedHold(world, {}, OTHER_ID);
-    await bindIt(world);
-    await bindHold(world, { holdId: OTHER_ID, cluster: 'hpc', jobId: '4712', submittedAt: NOON });
+  it('reads the heartbeat of a cluster for the holds that it looks at together, not for each', async () => {
+    const world = await aWorld();
+    await world.open({ limit: 100_000_000n });
+    for (let count = 1; count <= 12; count++) {
+      const { holdId } = await aPlacedHold(world);
+      await bindHold(world, { holdId, cluster: 'hpc', jobId: `${count}`, submittedAt: NOON });
+    }
     await world.clock.advance(25 * HOUR_MS);
     world.calls.length = 0;
-    expect(await expireHolds(world)).toMatchObject({ expired: 2 });
-    expect(world.calls.filter((call) => call === 'readCluster')).toHaveLength(1);
+    expect(await expireHolds(world)).toMatchObject({ overdue: 12, expired: 12 });
+    expect(world.calls.filter((call) => call === 'readCluster').length).toBeLessThanOrEqual(4);
+  });
+
+  it('goes on to the next page', async () => {
+    const world = await aHeldWorld();
+    await aPlacedHold(world, {}, OTHER_ID);
+    await world.clock.advance(25 * HOUR_MS);
+    const paged = {
+      ...world.store,
+      listOverdueHoldIds: async (_: unknown, { cursor }: { cursor?: string }) =>
+        cursor === undefined ? { items: [HOLD_ID], cursor: 'next' } : { items: [OTHER_ID] },
+    };
+    expect(await expireHolds({ ...world, store: paged })).toMatchObject({ overdue: 2, expired: 2 });
+  });
+
+  it('ends the holds behind one that cannot be written, and says why that one could not', async () => {
+    const world = await aHeldWorld();
+    await aPlacedHold(world, {}, OTHER_ID);
+    await world.clock.advance(25 * HOUR_MS);
+    const failures = [new Error('first'), new Error('second')];
+    for (const failure of failures) {
+      world.beforeNext('readHold', () => {
+        throw failure;
+      });
+    }
+    expect(await expireHolds(world)).toStrictEqual({ overdue: 2, expired: 0, kept: 0, failed: 2, failure: failures[0] });
+    world.beforeNext('commit', () => {
+      throw failures[1];
+    });
+    expect(await expireHolds(world)).toStrictEqual({ overdue: 2, expired: 1, kept: 0, failed: 1, failure: failures[1] });
+  });
+
+  it('leaves the rest to the next sweep when its time is over', async () => {
+    const world = await aHeldWorld();
+    await world.clock.advance(25 * HOUR_MS);
+    const timed = within(world, MINUTE_MS);
+    world.beforeNext('readHold', () => world.clock.advance(MINUTE_MS));
+    await expect(expireHolds(timed)).rejects.toMatchObject({ code: 'deadline_passed' });
+    expect(await theHold(world, HOLD_ID)).toMatchObject({ state: 'open' });
   });
 
   it('leaves a hold that somebody changed meanwhile to the next sweep', async () => {
     const world = await aHeldWorld();
     await world.clock.advance(25 * HOUR_MS);
     world.beforeNext('commit', () => settleIt({ ...world, store: world.table }));
-    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 0, kept: 0 });
+    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 0, kept: 0, failed: 0 });
     expect(await theHold(world, HOLD_ID)).toMatchObject({ state: 'settled' });
   });
 });

@@ -9,7 +9,7 @@ describe('quoteJob', () => {
     await world.open({ limit: 100_000_000n });
     expect(await quoteJob(world, aJob())).toMatchObject({
       decision: 'admitted',
-      message: 'account physics: $3.672 held, $96.328 left',
+      message: 'account physics: $3.672 would be held, $96.328 would be left',
       holdAmount: 3_672_000n,
       hold: null,
       account: { available: 96_328_000n, held: 3_672_000n, unconfirmed: 3_672_000n },

@@ -45,6 +45,7 @@ describe('settleRuns', () => {
       jobId: '4711',
       user: 'meitner',
       bookedCost: 1_000_000n,
+      reported: expect.stringMatching(/^[0-9a-f]{16}$/),
       cost: 1_000_000n,
       writtenOff: 0n,
       share: 3_672_000n,
@@ -241,6 +242,31 @@ describe('settleRuns again', () => {
     const [first, second] = await settle(world, [aRun({ runId: 'hpc-1' }), aRun({ runId: 'hpc-1' })]);
     expect(second).toStrictEqual(first);
     expect(await theHold(world, HOLD_ID)).toMatchObject({ tasksEnded: 1, used: 1_000_000n });
+  });
+
+  describe('where no price is locked', () => {
+    const elsewhere = (given: Partial<RunReport['usage']> = {}) => ({ ...anHour(given), partition: 'small' });
+    const dearer = (world: TestWorld) =>
+      world.table.writePartition(aModel({ partition: 'small', instanceTypes: ['c5.9xlarge'], discountFactorE6: 2_000_000n }));
+
+    it('answers the same report as then, though the price is another today', async () => {
+      const world = await aHeldWorld();
+      const first = await settle(world, [elsewhere()]);
+      await dearer(world);
+      expect(await settle(world, [elsewhere()])).toStrictEqual(first);
+    });
+
+    it.each([
+      ['another time', elsewhere({ elapsedSeconds: 7200 })],
+      ['another partition', { ...anHour(), partition: 'aws' }],
+      ['no partition', anHour()],
+      ['a cost of its own', aRun({ actualCost: 7n })],
+    ])('is a conflict with %s', async (_, report) => {
+      const world = await aHeldWorld();
+      await settle(world, [elsewhere()]);
+      await dearer(world);
+      await expect(settle(world, [report])).rejects.toMatchObject({ code: 'run_conflict' });
+    });
   });
 
   const conflict = {
@@ -473,6 +499,15 @@ describe('the cost of a run', () => {
     const world = await aHeldWorld();
     await world.table.writePartition(aModel({ partition: 'mars', region: 'mars-1' }));
     expect(await settle(world, [{ ...anHour(), partition: 'mars' }])).toMatchObject([{ cost: 3_060_000n, partition: 'mars' }]);
+  });
+
+  it('is passed no price that could not be read', async () => {
+    const world = await aHeldWorld();
+    const bug = new Error('a bug');
+    world.beforeNext('readPartition', () => {
+      throw bug;
+    });
+    await expect(settle(world, [{ ...anHour(), partition: 'small' }])).rejects.toBe(bug);
   });
 
   it('is a bug to leave open', async () => {

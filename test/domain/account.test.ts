@@ -41,10 +41,12 @@ describe('unwillingness', () => {
 
   it.each([
     ['has exactly the money', {}],
+    ['has exactly the money, before any date', {}, '0000-01-01'],
+    ['has exactly the money, after any date', {}, '9999-12-31'],
     ['begins today', { startDate: '2026-03-14' }],
     ['ends today', { endDate: '2026-03-14' }],
-  ])('is none of an account that %s', (_, given) => {
-    expect(unwillingness(anAccount(given), demand)).toBeUndefined();
+  ])('is none of an account that %s', (_, given, today = '2026-03-14') => {
+    expect(unwillingness(anAccount(given), { ...demand, today })).toBeUndefined();
   });
 
   it.each([

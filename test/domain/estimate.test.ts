@@ -324,6 +324,7 @@ describe('typesAllowedBy', () => {
     ['a count, which we do not read', 'efa*2', ['c5n', 'c5', 'p4d']],
     ['brackets, which we do not read', '[efa|intel]', ['c5n', 'c5', 'p4d']],
     ['half a form', 'efa&', ['c5n', 'c5', 'p4d']],
+    ['half a form, beside one that none has', 'gpu|intel|', ['c5n', 'c5', 'p4d']],
     ['half a form, from behind', '|efa', ['c5n', 'c5', 'p4d']],
     ['several of both', 'intel&efa|gpu|intel&intel', ['c5n', 'c5']],
   ])('%s', (_, constraint, types) => {

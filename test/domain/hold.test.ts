@@ -247,6 +247,11 @@ describe('bind', () => {
     });
   });
 
+  it('binds a hold whose submission was known before its job', () => {
+    const known = anOpenHold({ submittedAt: NOON });
+    expect(bind(known, job)).toStrictEqual({ hold: bound, movement: nothingMoves });
+  });
+
   it('never goes back to an earlier submission', () => {
     expect(bind(bound, { jobId: '4711', submittedAt: NOON - 1 })).toBeUndefined();
   });
