@@ -83,11 +83,10 @@ export const replaceableLink = async (
 const loweredTo = (world: World, hold: Hold, instances: readonly { type: string; count: number }[]): Change | undefined => {
   if (hold.tasks !== 1) return undefined; // The nodes of one task say nothing about those of the others.
   const rate = hold.terms.rates.find(({ partition }) => partition === hold.terms.partition);
-  if (rate === undefined) return undefined;
   let cost: MicroUsd = 0n;
   for (const { type, count } of instances) {
-    const nodeType = rate.nodeTypes.find((each) => each.type === type);
-    if (nodeType === undefined) return undefined; // No locked price: then the amount stays, which is never too low.
+    const nodeType = rate?.nodeTypes.find((each) => each.type === type);
+    if (rate === undefined || nodeType === undefined) return undefined; // No locked price: then the amount stays, which is never too low.
     cost += costOf(rate, { nodeType, nodesE6: BigInt(count) * 1_000_000n, seconds: hold.terms.wallTimeSeconds }).amount;
   }
   const amount = multiplyUp(cost, world.settings.holdFactor);
