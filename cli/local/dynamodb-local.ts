@@ -124,12 +124,20 @@ const packageFile = (): string => {
  * end of file means that we are gone, however we went, and then java is killed. A line means that java has ended by itself,
  * and its pid may already be somebody else's. The watcher tidies up what we could not.
  *
+ * Java is asked first, and killed only if it has not ended after a second: DynamoDB Local answers some ten milliseconds
+ * before its commit is on disk, so that a SIGKILL at once would lose the last transaction that somebody was told of.
+ *
  * `$$` in a subshell is the pid of the shell that forked it; a signal to the whole service must not end the watcher first.
  */
 const SUPERVISOR = `
 umask 077
 classes=$1; shift
-{ trap '' HUP INT TERM; read -r _ <&3 || kill -KILL $$; rm -rf -- "$classes"; } </dev/null >/dev/null 2>&1 &
+end_java() {
+  kill -TERM $$; tries=0
+  while [ $tries -lt 10 ] && kill -0 $$; do sleep 0.1; tries=$((tries + 1)); done
+  kill -KILL $$
+}
+{ trap '' HUP INT TERM; read -r _ <&3 || end_java; rm -rf -- "$classes"; } </dev/null >/dev/null 2>&1 &
 exec "$@" 3<&-
 `;
 
