@@ -65,11 +65,14 @@ export const runCost = (rate: Rate, run: RunUsage, priced: Pick<Terms, 'nodeType
   return costOf(rate, { nodeType, nodesE6: nodesE6Of(rate, nodeType, run, priced), seconds: run.elapsedSeconds }).amount;
 };
 
+const NODE_FAILURES: ReadonlySet<string | null> = new Set(['NODE_FAIL', 'NF', 'BOOT_FAIL', 'BF']);
+const RESTARTS: ReadonlySet<string | null> = new Set(['REQUEUED', 'RQ', 'RESIZING', 'RS']);
+
 /** States in which Slurm says that the node failed, not the job (Slurm, "Job State Codes"). */
-export const isNodeFailure = (state: string | null): boolean => state !== null && ['NODE_FAIL', 'NF', 'BOOT_FAIL', 'BF'].includes(state);
+export const isNodeFailure = (state: string | null): boolean => NODE_FAILURES.has(state);
 
 /** Short and long names of the states whose run is followed by another of the same job (Slurm, "Job State Codes"). */
-export const isRestartedState = (state: string | null): boolean => state !== null && ['REQUEUED', 'RQ', 'RESIZING', 'RS'].includes(state);
+export const isRestartedState = (state: string | null): boolean => RESTARTS.has(state);
 
 /** Whether a report repeats what is booked: then it gets the stored answer, else it is a conflict. */
 export const repeats = (booked: BookedRun, report: { readonly cost: MicroUsd; readonly reported: string }): boolean =>

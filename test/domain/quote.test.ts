@@ -126,6 +126,7 @@ describe('offersFor', () => {
     ['one minute less than asked', sixHours, 176_255_999n, { wallTimeSeconds: 21_540, nodes: 7 }],
     ['no more than was asked, whatever there is', aJob({ nodes: 2, wallTimeSeconds: 90 }), 999_000_000n, { wallTimeSeconds: 60, nodes: 1 }],
     ['the fewest nodes that the job needs', aJob({ ...sixHours, cpus: 144 }), 44_064_000n, { wallTimeSeconds: 5400, nodes: 2 }],
+    ['nodes where most counts are too few', aJob({ ...sixHours, cpus: 504 }), 160_000_000n, { wallTimeSeconds: 19_560, nodes: 7 }],
     ['no nodes when the job needs more', aJob({ ...sixHours, cpus: 144 }), 41_200_000n, { wallTimeSeconds: 5040 }],
     ['no nodes below the least that it takes', aJob({ ...sixHours, minNodes: 2 }), 41_200_000n, { wallTimeSeconds: 5040 }],
     ['array tasks', tenTasks, 20_000_000n, { wallTimeSeconds: 1920, arrayTasks: 5 }],
