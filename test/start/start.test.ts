@@ -56,16 +56,19 @@ describe('npm start', () => {
     expect(output.stdout).toMatch(/^lab09 +\$25,000\.00 +\$5,[\d.,]+ +\$0\.00 /m);
   });
 
-  it.each(['starting the API', 'listening on', ' of 1549 events'])('leaves no process and no folder behind when stopped at "%s"', async (moment) => {
-    const before = new Set(foldersOfDemo());
-    const { child, output } = start();
-    const exited = once(child, 'exit');
-    await expect.poll(() => output.stderr + output.stdout, { timeout: 30_000, interval: 20 }).toContain(moment);
-    const mine = foldersOfDemo().filter((name) => !before.has(name));
-    child.kill('SIGINT');
-    const [status] = await exited;
-    expect(status).toBe(130);
-    expect(mine.map(processesOf).join('')).toBe('');
-    expect(foldersOfDemo().filter((name) => !before.has(name))).toEqual([]);
-  });
+  it.each(['starting the API', 'listening on', ' of 1549 events'])(
+    'leaves no process and no folder behind when stopped at "%s"',
+    async (moment) => {
+      const before = new Set(foldersOfDemo());
+      const { child, output } = start();
+      const exited = once(child, 'exit');
+      await expect.poll(() => output.stderr + output.stdout, { timeout: 30_000, interval: 20 }).toContain(moment);
+      const mine = foldersOfDemo().filter((name) => !before.has(name));
+      child.kill('SIGINT');
+      const [status] = await exited;
+      expect(status).toBe(130);
+      expect(mine.map(processesOf).join('')).toBe('');
+      expect(foldersOfDemo().filter((name) => !before.has(name))).toEqual([]);
+    },
+  );
 });
