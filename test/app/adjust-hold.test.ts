@@ -182,7 +182,9 @@ describe('adjustHold to another partition', () => {
     const world = await aHeldWorld();
     await world.table.writePartition(aModel({ discountFactorE6: 2_000_000n }));
     expect(await adjust(world, { partitions: ['aws', 'small'] })).toMatchObject({ holdAmount: 3_672_000n });
-    expect((await theHold(world, HOLD_ID)).terms.rates.map(({ partition }) => partition)).toStrictEqual(['aws', 'small']);
+    const hold = await theHold(world, HOLD_ID);
+    expect(hold.partition).toBe('aws,small');
+    expect(hold.terms.rates.map(({ partition }) => partition)).toStrictEqual(['aws', 'small']);
   });
 
   it('keeps the wall time that the job was given when it named none', async () => {
@@ -336,6 +338,7 @@ describe('adjustHold refuses', () => {
       entries: [],
     });
     expect((await adjust(world, { nodes: 2 })).refusal).toStrictEqual({ code: 'account_inactive', offers: {} });
+    expect(await adjust(world, { cpus: 2 })).toMatchObject({ decision: 'admitted', holdAmount: 3_672_000n });
     expect(await adjust(world, { wallTimeSeconds: 1800 })).toMatchObject({ decision: 'admitted', holdAmount: 1_836_000n });
   });
 

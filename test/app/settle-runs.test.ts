@@ -501,6 +501,29 @@ describe('the cost of a run', () => {
     expect(await settle(world, [{ ...anHour(), partition: 'mars' }])).toMatchObject([{ cost: 3_060_000n, partition: 'mars' }]);
   });
 
+  it.each([
+    [
+      'each instance of several priced types',
+      [
+        { type: 'c5.9xlarge', count: 2 },
+        { type: 'c5.18xlarge', count: 1 },
+      ],
+      6_120_000n,
+    ],
+    ['the cheaper type that it got', [{ type: 'c5.9xlarge', count: 1 }], 1_530_000n],
+    [
+      'the held type, the dearest, where one is not priced',
+      [
+        { type: 'c5.9xlarge', count: 1 },
+        { type: 'x9.huge', count: 1 },
+      ],
+      6_120_000n,
+    ],
+  ])('is that of %s', async (_, instances, cost) => {
+    const world = await aHeldWorld({}, [aModel({ instanceTypes: ['c5.18xlarge', 'c5.9xlarge'] })]);
+    expect(await settle(world, [anHour({ instances })])).toMatchObject([{ cost }]);
+  });
+
   it('is passed no price that could not be read', async () => {
     const world = await aHeldWorld();
     const bug = new Error('a bug');
