@@ -17,7 +17,7 @@ export const untilBooked = async <T>(world: World, round: () => Promise<T | type
     if (result !== CHANGED) return result;
     await world.clock.sleep(world.ids.random() * Math.min(LONGEST_PAUSE_MS, 2 ** rounds));
   }
-  throw new BudgetError('account_contended', 'too many changes of the same hold or account at once; nothing was changed, send it again');
+  throw contended();
 };
 
 /**
@@ -25,6 +25,10 @@ export const untilBooked = async <T>(world: World, round: () => Promise<T | type
  * lag behind the one that dated that. A hold is never dated before its account.
  */
 export const notBefore = (world: World, since: { readonly createdAt: Instant }): Instant => Math.max(world.clock.now(), since.createdAt);
+
+/** Others were faster, again and again. Nothing was written. */
+export const contended = (): BudgetError =>
+  new BudgetError('account_contended', 'too many changes of the same hold or account at once; nothing was changed, send it again');
 
 /** A ledger entry for what just happened to a hold. */
 export const holdEntry = (

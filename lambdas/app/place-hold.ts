@@ -1,4 +1,4 @@
-import { holdBooking, holdEntry, notBefore } from '#app/book';
+import { contended, holdBooking, holdEntry, notBefore } from '#app/book';
 import type { World } from '#app/ports';
 import { pricingOf } from '#app/price-partitions';
 import { accountNotFound, readAccountOrThrow, readSpecOf } from '#app/read';
@@ -70,8 +70,11 @@ const tryToPlace = async (world: World, { job, holdId }: PlaceRequest, account: 
   // The hold before the money: if this id holds already, then its own hold may be what the account lacks.
   const existing = outcome.refusal.hold?.stored;
   if (existing) return repeated(world, { job, holdId }, existing);
-  const stored = outcome.refusal.accounts[0]?.stored;
-  if (!stored) throw accountNotFound(job.account);
+  const [failed] = outcome.refusal.accounts;
+  // Neither hold nor account: an entry's id was taken. Nothing is wrong with the request, so it must not be told that.
+  if (failed === undefined) throw contended();
+  if (failed.stored === null) throw accountNotFound(job.account);
+  const { stored } = failed;
   return refused(unwillingness(stored, { amount: hold.amount, today }) ?? 'insufficient_budget', { ...asked, account: stored });
 };
 

@@ -27,15 +27,14 @@ export interface Account extends Movement {
 /** Why an account admits no new work, or undefined if it does. `today` is a UTC date `YYYY-MM-DD`. */
 export type Unwilling = 'account_inactive' | 'outside_dates' | 'insufficient_budget';
 
-const ACCOUNT_NAME = /^[a-z0-9_][a-z0-9_.-]{0,63}$/;
+const ACCOUNT_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/;
 
 /** Slurm stores account names in lower case, so `CHEM` and `chem` are one account. */
 export const parseAccountName = (text: string): string => {
-  const folded = text.toLowerCase();
-  if (!ACCOUNT_NAME.test(folded)) {
+  if (!ACCOUNT_NAME.test(text)) {
     throw invalid('account', 'must be 1 to 64 letters, digits, dots, dashes and underscores, beginning with a letter, digit or underscore');
   }
-  return folded;
+  return text.toLowerCase();
 };
 
 /** The UTC date of an instant, `YYYY-MM-DD`. */

@@ -206,6 +206,12 @@ describe('placeHold refuses', () => {
     await expect(placeHold(world, { job: aJob(), holdId: HOLD_ID })).rejects.toMatchObject({ code: 'account_not_found' });
   });
 
+  it('to say that the account is unknown when only an entry id was taken', async () => {
+    const world = await aFundedWorld();
+    world.refuseNext({ accounts: [] });
+    await expect(placeHold(world, { job: aJob(), holdId: HOLD_ID })).rejects.toMatchObject({ code: 'account_contended' });
+  });
+
   it('without touching what is no refusal', async () => {
     const world = await aFundedWorld();
     const bug = new Error('a bug');

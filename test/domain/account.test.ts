@@ -16,7 +16,7 @@ describe('parseAccountName', () => {
     expect(parseAccountName(text)).toBe(name);
   });
 
-  it.each(['', '.hidden', '-x', 'a b', 'a/b', 'a#b', 'é', 'a\n', ' a', 'x'.repeat(65)])('refuses %j', (text) => {
+  it.each(['', '.hidden', '-x', 'a b', 'a/b', 'a#b', 'é', 'a\u212a', 'a\n', ' a', 'x'.repeat(65)])('refuses %j', (text) => {
     expect(() => parseAccountName(text)).toThrow(
       expect.objectContaining({
         code: 'validation_failed',
