@@ -524,10 +524,10 @@ describe('when the store is not there', () => {
 
   // DynamoDB Local answers some ten milliseconds before its commit is on disk, so kill -9 of java itself may take the last one back.
   it.each([
-    { signal: 'SIGTERM', mostLost: 0 },
-    { signal: 'SIGKILL', mostLost: 1 },
+    { signal: 'SIGTERM', mostLost: 0, lost: 'nothing' },
+    { signal: 'SIGKILL', mostLost: 1, lost: 'at most one hold' },
   ] as const)(
-    'a DynamoDB that ends by $signal in mid-request is 503, and after a restart on its folder at most $mostLost is lost',
+    'a DynamoDB that ends by $signal in mid-request is 503, and after a restart on its folder $lost is lost',
     {
       timeout: 120_000,
     },

@@ -63,14 +63,15 @@ describe('the hold that is never freed', () => {
     expect(await account()).toMatchObject({ held: 12_000_000n, unconfirmed: 12_000_000n });
 
     clock.advance(25 * HOUR_MS - 1);
-    expect(await expireHolds(world)).toEqual({ overdue: 0, expired: 0, kept: 0 });
+    expect(await expireHolds(world)).toMatchObject({ overdue: 0, expired: 0, kept: 0 });
     expect(await account()).toMatchObject({ held: 12_000_000n });
 
     clock.advance(1);
-    expect(await Promise.all([expireHolds(world), expireHolds(world)])).toContainEqual({ overdue: 1, expired: 1, kept: 0 });
+    const sweeps = await Promise.all([expireHolds(world), expireHolds(world)]);
+    expect(sweeps.map(({ expired }) => expired).sort()).toEqual([0, 1]); // Both find it, and one of them returns the money.
     expect(await account()).toMatchObject({ held: 0n, used: 0n, available: 1_000_000_000n, unconfirmed: 0n });
     expect(await world.store.readHold(holdId)).toMatchObject({ state: 'expired', amount: 0n, closedAt: clock.now() });
-    expect(await expireHolds(world)).toEqual({ overdue: 0, expired: 0, kept: 0 });
+    expect(await expireHolds(world)).toMatchObject({ overdue: 0, expired: 0, kept: 0 });
   });
 });
 
