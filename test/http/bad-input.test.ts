@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import {
   type AccountBody,
   type Answer,
@@ -513,13 +513,13 @@ describe('a path or query that leads nowhere is refused, and nothing changes', (
 describe('when the store is not there', () => {
   it('a missing table is 503, and the answer names the mend', async () => {
     const server = await startComposed();
+    onTestFinished(server.stop);
     await server.dropTable();
     for (const answer of [await server.api.get('/accounts'), await server.api.post('/budget/check', { ...job, hold_id: randomUUID() })]) {
       expect(answer).toMatchObject({ status: 503, body: { error: { code: 'service_unavailable' } } });
       expect(answer.body.error.message).toMatch(/asbb database migrate/);
     }
     expect((await server.api.get('/health')).status).toBe(200);
-    await server.stop();
   });
 
   // DynamoDB Local answers some ten milliseconds before its commit is on disk, so kill -9 of java itself may take the last one back.
@@ -533,7 +533,9 @@ describe('when the store is not there', () => {
     },
     async ({ signal, mostLost }) => {
       const home = temporaryFolder();
+      onTestFinished(home.remove);
       const first = await startApi(home.path);
+      onTestFinished(first.stop);
       await first.api.put('/partitions/ten', TEN_DOLLARS);
       await first.api.post('/accounts', { account: 'physics', budget_limit: 10_000 });
       const [java] = pidsWith(join(home.path, 'data')).filter((pid) => pid !== process.pid && isJava(pid));
@@ -557,6 +559,7 @@ describe('when the store is not there', () => {
       await first.stop();
 
       const second = await startApi(home.path);
+      onTestFinished(second.stop);
       const found = await Promise.all(held.map((holdId) => second.api.get<HoldBody>(`/holds/${holdId}`)));
       expect(found.filter(({ body }) => body.state === 'open' && body.amount === 12).length).toBeGreaterThanOrEqual(held.length - mostLost);
       const again = await Promise.all(asked.map((check) => second.api.post<VerdictBody>('/budget/check', check)));
@@ -564,19 +567,17 @@ describe('when the store is not there', () => {
       const { body } = await second.api.get<AccountBody>('/accounts/physics');
       expect(body).toMatchObject({ budget_held: 1200, budget_available: 8800 });
       expect((await second.api.post<AuditBody>('/audit', {})).body).toEqual({ accounts: 1, entries: 101, differences: [] });
-      await second.stop();
-      home.remove();
     },
   );
 
   it('a port that is taken is said so, and nothing is left running', async () => {
     const other = temporaryFolder();
+    onTestFinished(other.remove);
     const port = Number(new URL(api.url).port);
     await expect(startApi(other.path, { port })).rejects.toThrow(new RegExp(`port ${port} is taken`));
     const left = () => pidsWith(join(other.path, 'data')).filter(runs);
     expect(await within(5000, () => left().length === 0)).toBe(true);
     expect(existsSync(join(other.path, 'data', 'asbb.lock'))).toBe(false);
-    other.remove();
   });
 });
 

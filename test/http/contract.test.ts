@@ -5,7 +5,7 @@ import { request } from 'node:http';
 import { promisify } from 'node:util';
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@smithy/signature-v4';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { ROUTES } from '#contract/routes';
 import { type Api, type EntryBody, type HoldBody, type RefusalBody, startApi, TEN_DOLLARS, temporaryFolder } from '#test/http/api';
 
@@ -433,16 +433,16 @@ describe('the wire', () => {
 
   it('with --auth refuses what is not signed, or signed wrongly, and takes what is signed right', async () => {
     const home = temporaryFolder();
+    onTestFinished(home.remove);
     const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret' };
     const guarded = await startApi(home.path, { store: 'memory', credentials });
+    onTestFinished(guarded.stop);
     expect((await guarded.api.get('/health')).status).toBe(200);
     expect(await guarded.api.get('/accounts')).toMatchObject({ status: 403, body: { error: { code: 'not_authorized' } } });
     const asked = JSON.stringify({ account: 'physics', budget_limit: 5 });
     expect(await signed(guarded.api.url, 'POST', '/api/v1/accounts', asked, { ...credentials, secretAccessKey: 'wrong' })).toBe(403);
     expect(await signed(guarded.api.url, 'POST', '/api/v1/accounts', asked, credentials)).toBe(201);
     expect(await signed(guarded.api.url, 'GET', '/api/v1/accounts', '', credentials, 'eu-central-1')).toBe(200);
-    await guarded.stop();
-    home.remove();
   });
 
   it('has no route that was not asked above', () => {
