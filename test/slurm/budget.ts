@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ApiClient, createApiClient, type HoldDetailAnswer } from '#cli/api-client';
-import { eventually, startDaemon } from '#test/slurm/shell';
+import { eventually, MARK, startDaemon } from '#test/slurm/shell';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -31,7 +31,7 @@ export const startBudget = async (folder: string): Promise<Budget> => {
     log,
     pidFile: join(folder, 'run/budget.started'),
     cwd: ROOT,
-    env: { HOME: home, XDG_STATE_HOME: home, XDG_CONFIG_HOME: home, ASBB_CONFIG: '', ASBB_TEST_CLUSTER: folder },
+    env: { HOME: home, XDG_STATE_HOME: home, XDG_CONFIG_HOME: home, ASBB_CONFIG: '', [MARK]: folder },
   });
   const url = await eventually('asbb local listens', () => {
     const said = readFileSync(log, 'utf8');

@@ -7,7 +7,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { availableParallelism, hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { installSlurm } from '#test/slurm/install';
-import { type Daemon, eventually, must, type Outcome, pidsOf, type RunOptions, run, startDaemon } from '#test/slurm/shell';
+import { type Daemon, eventually, MARK, must, type Outcome, pidsOf, type RunOptions, run, startDaemon } from '#test/slurm/shell';
 
 const PREFIX = 'asbb-slurm-';
 const SYSTEM_PLUGINS = '/usr/lib/x86_64-linux-gnu/slurm-wlm';
@@ -134,7 +134,7 @@ const createCluster = ({ folder, daemons, user, slurm }: Parts): Cluster => {
 
 const environment = (folder: string): Record<string, string> => ({
   SLURM_CONF: join(folder, 'etc/slurm.conf'),
-  ASBB_TEST_CLUSTER: folder,
+  [MARK]: folder,
   PATH: `/usr/sbin:/usr/bin:/sbin:/bin:${process.env.PATH ?? ''}`,
 });
 
@@ -189,7 +189,7 @@ MaxArraySize=2001
 GresTypes=gpu
 ScronParameters=enable
 NodeName=${host} NodeAddr=127.0.0.1 Port=${node} CPUs=${availableParallelism()} RealMemory=1024 State=UNKNOWN
-NodeName=cloud[1-40] NodeAddr=127.0.0.1 CPUs=72 RealMemory=140000 Gres=gpu:a100:8 State=DOWN Reason=paper
+NodeName=cloud[1-40] NodeAddr=127.0.0.1 CPUs=72 RealMemory=140000 Gres=gpu:a100:8 Features=intel,fast State=DOWN Reason=paper
 PartitionName=local Nodes=${host} Default=YES MaxTime=INFINITE OverSubscribe=FORCE:64
 PartitionName=aws Nodes=${host},cloud[1-40] MaxTime=INFINITE OverSubscribe=FORCE:64
 PartitionName=awsopen Nodes=${host},cloud[1-40] MaxTime=INFINITE OverSubscribe=FORCE:64

@@ -116,16 +116,19 @@ export const eventually = async <T>(
   }
 };
 
-/** Pids of live processes that were started with `text` in their environment: those of a cluster all name its folder. */
-export const pidsOf = (text: string): number[] =>
+/** In the environment of every process of a cluster, and of its jobs, with the cluster's folder as its value. */
+export const MARK = 'ASBB_TEST_CLUSTER';
+
+/** Pids of the live processes of a cluster's folder. */
+export const pidsOf = (folder: string): number[] =>
   readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid && environmentOf(name).includes(text))
+    .filter((name) => /^\d+$/.test(name) && environmentOf(name).includes(`${MARK}=${folder}`))
     .map(Number);
 
-const environmentOf = (pid: string): string => {
+const environmentOf = (pid: string): string[] => {
   try {
-    return readFileSync(`/proc/${pid}/environ`, 'utf8');
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
   } catch {
-    return ''; // It ended between the two looks.
+    return []; // It ended between the two looks.
   }
 };
