@@ -26,6 +26,7 @@ export const text = (longest: number) =>
   z
     .string()
     .max(longest)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused here
     .regex(/^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$/, 'must not have control characters');
 
 const UNRESERVED = /^[A-Za-z0-9._~-]+$/;

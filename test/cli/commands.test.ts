@@ -399,6 +399,7 @@ describe('partition', () => {
     const { context, machine } = aContext({ 'GET /partitions': { body: { partitions: [aPartitionAnswer()] } } }, {}, { columns: 80 });
     await runPartitionList(context, {});
     const lines = machine.out().split('\n');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are escape sequences
     expect(Math.max(...lines.map((line) => [...line.replace(/\u001b\[\d+m/g, '')].length))).toBeLessThanOrEqual(80);
     expect(machine.err()).toMatch(/^asbb: .+ did not fit into 80 columns: see them with -o json or -o csv\n$/);
   });

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import type { HoldDetailAnswer } from '#cli/api-client';
 import { type Budget, KEYS, REGION, startBudget } from '#test/slurm/budget';
 import { type Cluster, createFolder, startCluster } from '#test/slurm/cluster';
-import { PASS, type Proxy, startProxy } from '#test/slurm/proxy';
+import { PASS, type Proxy as RecordingProxy, startProxy } from '#test/slurm/proxy';
 import { eventually, type Outcome } from '#test/slurm/shell';
 
 export interface Testbed {
   readonly cluster: Cluster;
   readonly budget: Budget;
-  readonly proxy: Proxy;
+  readonly proxy: RecordingProxy;
   /** The lines of asbb.conf that every test starts from; `changes` replace those of the same key, undefined removes one. */
   conf(changes?: Readonly<Record<string, string | undefined>>): string;
   /** Restart slurmctld with these changes to asbb.conf. */
