@@ -34,5 +34,5 @@ export const failure = (message: string, options?: ErrorOptions): CommandError =
 
 /** One line that no terminal acts upon: what others wrote may hold line breaks and escape sequences. */
 export const oneLine = (text: string): string =>
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced here
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is replaced here
   text.trim().replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, ' ');
