@@ -24,7 +24,7 @@
 /* Exported by slurmctld, the same from 22.05 to 26.05, and declared in headers that no package ships. */
 extern void slurm_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 extern void slurm_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-extern void slurm_debug(const char *format, ...) __attribute__((format(printf, 1, 2), weak));
+extern void slurm_log_var(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 extern char *slurm_xstrdup(const char *text);
 extern char *slurm_xstrdup_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 extern void slurm_xfree(void **item);
@@ -41,6 +41,7 @@ EXPORT const char plugin_type[] = "job_submit/budget";
 /* slurmctld loads a plugin of its own micro release only. */
 EXPORT const uint32_t plugin_version = SLURM_VERSION_NUMBER;
 
+#define LOG_DEBUG 5			/* Slurm's own number of this level */
 #define CONF_NAME "asbb.conf"
 #define PASSWD_BUFFER_SIZE 16384	/* bytes of one entry of passwd; who has a longer one is known by number */
 #define USER_MAX 256			/* bytes of a user's name */
@@ -59,14 +60,13 @@ static void _log(void *arg, enum asbb_log_level level, const char *line)
 	(void)arg;
 	switch (level) {
 	case ASBB_LOG_ERROR:
-		slurm_error("asbb: %s", line);
+		slurm_error("%s", line);
 		break;
 	case ASBB_LOG_INFO:
-		slurm_info("asbb: %s", line);
+		slurm_info("%s", line);
 		break;
 	case ASBB_LOG_DEBUG:
-		if (slurm_debug)
-			slurm_debug("asbb: %s", line);
+		slurm_log_var(LOG_DEBUG, "%s", line);
 		break;
 	}
 }
@@ -465,31 +465,24 @@ EXPORT int job_submit(job_desc_msg_t *job_desc, uint32_t submit_uid, char **err_
 }
 
 /*
- * The job's own id: "2232" of "2232" and of the array task "2232_2". A het component "25+1" has the id 26, since its
- * components are numbered in one go. An update of a whole het job comes once per component, each time with the first
- * one's id: the agent corrects the others. Returns false if there is none.
+ * As Slurm names it in an update: "2232", "2232_2", "25+1". An update of a whole het job comes once per component, each time
+ * with the first one's id: the agent corrects the others. Gives NULL if there is none.
  */
-static bool _job_id(const job_desc_msg_t *desc, char job_id[ASBB_JOB_ID_MAX])
+static const char *_job_id(const job_desc_msg_t *desc, char digits[ASBB_JOB_ID_MAX])
 {
-	unsigned long long id = NO_VAL;
-	char *end;
+#if SLURM_VERSION_NUMBER >= SLURM_VERSION_NUM(25, 11, 0)
+	uint32_t id = desc->step_id.job_id;
+#else
+	uint32_t id = desc->job_id;
+#endif
 	int n;
 
-	if (desc->job_id_str && desc->job_id_str[0] >= '0' && desc->job_id_str[0] <= '9') {
-		id = strtoull(desc->job_id_str, &end, 10);
-		if (*end == '+')
-			id += strtoull(end + 1, NULL, 10);
-	} else {
-#if SLURM_VERSION_NUMBER >= SLURM_VERSION_NUM(25, 11, 0)
-		id = desc->step_id.job_id;
-#else
-		id = desc->job_id;
-#endif
-	}
-	if (id == 0 || id >= NO_VAL)
-		return false;
-	n = snprintf(job_id, ASBB_JOB_ID_MAX, "%llu", id);
-	return n > 0 && n < ASBB_JOB_ID_MAX;
+	if (desc->job_id_str && desc->job_id_str[0])
+		return desc->job_id_str;
+	if (_count(id) == ASBB_UNSET)
+		return NULL;
+	n = snprintf(digits, ASBB_JOB_ID_MAX, "%" PRIu32, id);
+	return n > 0 && n < ASBB_JOB_ID_MAX ? digits : NULL;
 }
 
 static void _read_change(const job_desc_msg_t *desc, struct asbb_change *change)
@@ -508,26 +501,25 @@ static void _read_change(const job_desc_msg_t *desc, struct asbb_change *change)
 	/* array_inx is not read: it is the throttle here (ArrayTaskThrottle=4), and no array. */
 }
 
+/* Before 23.02 there is no err_msg: the user reads what the error number says, and the log has the sentence. */
 static int _modify(const job_desc_msg_t *desc, uint32_t submit_uid, char **err_msg)
 {
 	struct asbb_decision decision;
 	struct asbb_change change;
-	char job_id[ASBB_JOB_ID_MAX];
+	char digits[ASBB_JOB_ID_MAX];
 	char user[USER_MAX];
 
 	if (!guard)
 		return SLURM_SUCCESS;
 	_read_change(desc, &change);
-	if (!asbb_change_is_costly(&change) || !_job_id(desc, job_id))
+	if (!asbb_change_is_costly(&change))
 		return SLURM_SUCCESS;
 	_user_name(submit_uid, user);
-	change.job_id = job_id;
+	change.job_id = _job_id(desc, digits);
 	change.user = user;
 	asbb_guard_modify(guard, &change, (int64_t)time(NULL), &decision);
 	if (decision.action != ASBB_REFUSE)
 		return SLURM_SUCCESS;
-	/* Before 23.02 the user reads only what the error number says, so the administrator's log has the sentence. */
-	slurm_info("asbb: change of job %s by %s refused: %s", job_id, user, decision.message);
 	_tell(err_msg, decision.message);
 	return ESLURM_ACCOUNTING_POLICY;
 }

@@ -42,7 +42,7 @@ export const installSlurm = async (): Promise<void> => {
 };
 
 const missingPackages = async (): Promise<string[]> => {
-  const { stdout } = await run('dpkg-query', ['-W', '-f', '${db:Status-Status} ${Package}\n', ...PACKAGES]);
+  const { stdout } = await run('dpkg-query', ['-W', '-f', `\${db:Status-Status} \${Package}\n`, ...PACKAGES]);
   const installed = new Set(stdout.split('\n').flatMap((line) => (line.startsWith('installed ') ? [line.slice('installed '.length)] : [])));
   return PACKAGES.filter((name) => !installed.has(name));
 };

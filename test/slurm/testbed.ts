@@ -80,7 +80,7 @@ const words = ({ cluster, budget, proxy, conf }: Pick<Testbed, 'cluster' | 'budg
   const job = async (jobId: string): Promise<Record<string, string>> => {
     const { stdout } = await cluster.asRoot('scontrol', ['show', 'job', '-o', jobId]);
     return Object.fromEntries(
-      [...stdout.matchAll(/(\w[\w/:]*)=(.*?)(?= \w[\w/:]*=|\s*$)/gm)].map(([, key = '', value = '']) => [key, value]),
+      [...stdout.matchAll(/(\w[\w/:]*)=(.*?)(?= \w[\w/:]*=|\s*$)/gm)].map(([, key = '', value = '']) => [key, value.trim()]),
     );
   };
   return {
