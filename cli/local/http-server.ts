@@ -20,6 +20,8 @@ const HANDLER_TIMEOUT_MS = 30_000;
 const TIMEOUT_CHECK_MS = 1_000;
 /** Longer than clients keep idle connections, so that the client closes first and no request meets a closing socket. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+/** A thousand submissions at once are a thousand connections; Node's 511 would reset some. */
+const LISTEN_BACKLOG = 4096;
 const CLOSE_GRACE_MS = 5_000;
 const ACCOUNT_ID = '000000000000';
 const API_ID = 'local';
@@ -88,7 +90,7 @@ const listen = (server: Server, host: string, port: number): Promise<{ port: num
       fail(error.code === 'EADDRINUSE' ? new Error(taken, { cause: error }) : error);
     };
     server.once('error', refuse);
-    server.listen({ host, port }, () => {
+    server.listen({ host, port, backlog: LISTEN_BACKLOG }, () => {
       server.off('error', refuse);
       done({ port: (server.address() as AddressInfo).port });
     });

@@ -84,6 +84,9 @@ export const chooseStore = (asked: 'dynamodb' | 'memory' | undefined): { store: 
   return { store: 'memory', why: 'no Java 17 was found, so the memory store is used: accounts and holds are gone when this server stops' };
 };
 
+/** On a busy laptop the engine is slow, but it is not away: when its process ends, its connections do. */
+const LOCAL_PATIENCE = { connectTimeoutMs: 10_000, requestTimeoutMs: 20_000 };
+
 const openStore = async (
   options: LocalOptions,
   stops: (() => Promise<void> | void)[],
@@ -98,7 +101,12 @@ const openStore = async (
       ? await startEngine(options.directory, stops)
       : { endpoint: options.dynamoEndpoint, exited: new Promise<string>(() => undefined) };
   // DynamoDB Local takes any credentials; without some, the SDK would look for real ones, and find no network.
-  const where = { endpoint: dynamo.endpoint, region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } };
+  const where = {
+    endpoint: dynamo.endpoint,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+    ...LOCAL_PATIENCE,
+  };
   const status = await createTable(createBaseClient(where), options.table);
   if (!status.usable)
     throw new Error(

@@ -15,19 +15,22 @@ export interface ClientOptions {
   readonly region?: string;
   /** @default as the SDK finds them */
   readonly credentials?: NonNullable<DynamoDBClientConfig['credentials']>;
+  /** @default 1000 */
+  readonly connectTimeoutMs?: number;
   /** @default 5000 */
   readonly requestTimeoutMs?: number;
 }
 
 /** A client for DynamoDB's own commands, for example to create the table. */
-export const createBaseClient = ({ requestTimeoutMs = REQUEST_TIMEOUT_MS, ...where }: ClientOptions = {}): DynamoDBClient => {
+export const createBaseClient = (options: ClientOptions = {}): DynamoDBClient => {
+  const { connectTimeoutMs = CONNECT_TIMEOUT_MS, requestTimeoutMs = REQUEST_TIMEOUT_MS, ...where } = options;
   const agent = { keepAlive: true, maxSockets: MAX_SOCKETS };
   return new DynamoDBClient({
     ...where,
     // Retries are made above the port, inside the caller's deadline: the SDK does not know how long anybody still listens.
     maxAttempts: 1,
     requestHandler: {
-      connectionTimeout: CONNECT_TIMEOUT_MS,
+      connectionTimeout: connectTimeoutMs,
       requestTimeout: requestTimeoutMs,
       throwOnRequestTimeout: true,
       httpAgent: agent,

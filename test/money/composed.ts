@@ -44,12 +44,19 @@ export interface Composed {
 }
 
 const DEFAULT_DEADLINE_MS = 25_000;
+/** As `asbb local` has: a busy machine must not look like a DynamoDB that is away. */
+const PATIENCE = { connectTimeoutMs: 10_000, requestTimeoutMs: 20_000 };
 const passOn: Hook = (_, send) => send();
 
 export const startComposed = async (): Promise<Composed> => {
   const folder = temporaryFolder();
   const dynamo = await startDynamoDbLocal({ directory: folder.path });
-  const where = { endpoint: dynamo.endpoint, region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } };
+  const where = {
+    endpoint: dynamo.endpoint,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+    ...PATIENCE,
+  };
   const base = createBaseClient(where);
   const table = 'asbb';
   await createTable(base, table);
