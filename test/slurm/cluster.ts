@@ -39,7 +39,8 @@ export interface Cluster {
   useBudget(use: 'with plugin' | 'without plugin'): void;
   /** Resolves once slurmctld answers. If it ends instead, throws with what it logged since. */
   startController(): Promise<void>;
-  stopController(signal?: NodeJS.Signals): Promise<void>;
+  /** Resolves to slurmctld's exit status, null if a signal ended it. */
+  stopController(signal?: NodeJS.Signals): Promise<number | null>;
   readonly controllerPid: number;
   /** What slurmctld has logged since `mark`, which is a former length. */
   controllerLog(mark?: number): string;
@@ -123,7 +124,7 @@ const createCluster = ({ folder, daemons, user, slurm }: Parts): Cluster => {
         return (await run('scontrol', ['ping'], { env })).stdout.includes('is UP');
       });
     },
-    stopController: async (signal) => daemons.get('slurmctld')?.stop(signal),
+    stopController: async (signal) => daemons.get('slurmctld')?.stop(signal) ?? null,
     get controllerPid() {
       return daemons.get('slurmctld')?.pid ?? 0;
     },

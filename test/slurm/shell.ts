@@ -57,8 +57,8 @@ export interface Daemon {
   readonly pid: number;
   readonly log: string;
   isRunning(): boolean;
-  /** SIGTERM, then SIGKILL for those that do not listen; resolves when it is gone. */
-  stop(signal?: NodeJS.Signals): Promise<void>;
+  /** SIGTERM, then SIGKILL for those that do not listen; resolves to its status when it is gone, null if a signal ended it. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
 export interface DaemonOptions extends Omit<RunOptions, 'input' | 'timeoutMs'> {
@@ -97,6 +97,7 @@ export const startDaemon = (command: string, args: readonly string[], options: D
       const force = setTimeout(() => child.kill('SIGKILL'), STOP_GRACE_MS);
       await exited;
       clearTimeout(force);
+      return child.exitCode;
     },
   };
 };

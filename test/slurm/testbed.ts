@@ -29,7 +29,7 @@ export interface Testbed {
 
 export const startTestbed = async (): Promise<Testbed> => {
   const folder = await createFolder();
-  const stops: (() => Promise<void>)[] = [];
+  const stops: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     for (const end of stops.splice(0).reverse()) await end();
   };
