@@ -2,7 +2,18 @@
 // No systemd, no cgroups, ports of its own, so it harms no Slurm that this machine may have.
 
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { availableParallelism, hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -222,20 +233,11 @@ const freePorts = async (count: number): Promise<number[]> => {
   return ports;
 };
 
-/** Into the cluster's own folder, so that two runs do not tread on each other's objects. */
+/** By its own Makefile, into the cluster's own folder, so that two runs do not tread on each other's objects. */
 const buildPlugin = async (folder: string): Promise<void> => {
-  const sources = readdirSync(SOURCES)
-    .filter((name) => name.endsWith('.c'))
-    .map((name) => join(SOURCES, name));
-  await must(
-    'gcc',
-    [
-      ...['-std=gnu11', '-O2', '-g', '-fPIC', '-shared', '-pthread', '-Wall', '-Wextra', '-Werror', '-fstack-protector-strong'],
-      ...['-D_FORTIFY_SOURCE=2', '-fvisibility=hidden', '-Wl,-z,now,-z,relro', `-I${SOURCES}`, ...sources],
-      ...['-o', join(folder, 'plugdir/job_submit_budget.so'), '-lcurl', '-lcrypto', '-ljansson'],
-    ],
-    { timeoutMs: 120_000 },
-  );
+  const build = join(folder, 'build');
+  await must('make', ['-C', SOURCES, `B=${build}`, `${build}/job_submit_budget.so`], { timeoutMs: 120_000 });
+  copyFileSync(join(build, 'job_submit_budget.so'), join(folder, 'plugdir/job_submit_budget.so'));
 };
 
 type Daemons = Map<string, Daemon>;
