@@ -15,11 +15,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { availableParallelism, hostname, tmpdir } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import { join } from 'node:path';
-import { installSlurm } from '#test/slurm/install';
-import { type Daemon, eventually, MARK, must, type Outcome, pidsOf, type RunOptions, run, startDaemon } from '#test/slurm/shell';
+import { type Generation, installSlurm, rootOf } from '#test/slurm/install';
+import { createMachine, type Machine, type Person } from '#test/slurm/machine';
+import { type Daemon, eventually, MARK, must, type Outcome, pidsOf, type RunOptions, run } from '#test/slurm/shell';
 
+/** Not TMPDIR: paths of sockets must be short, and a root folder of another generation has this one too. */
+const TEMPORARY = '/tmp';
 const PREFIX = 'asbb-slurm-';
 const SYSTEM_PLUGINS = '/usr/lib/x86_64-linux-gnu/slurm-wlm';
 const SOURCES = join(import.meta.dirname, '../../slurm-plugin');
@@ -27,15 +30,9 @@ const OWNER_FILE = 'owner.pid';
 
 export const CLUSTER_NAME = 'testbed';
 
-export interface Person {
-  readonly name: string;
-  readonly uid: number;
-  readonly gid: number;
-}
-
 export interface Cluster {
   readonly folder: string;
-  /** An ordinary user with accounts `physics` (default) and `chem`. */
+  /** An ordinary user; where there is accounting, with accounts `physics` (default), `chem` and `nobudget`. */
   readonly user: Person;
   /** Who slurmctld runs as, and so who must be able to read asbb.conf. */
   readonly slurm: Person;
@@ -62,6 +59,8 @@ export interface Cluster {
 export interface ClusterOptions {
   /** Of `createFolder`. */
   readonly folder: string;
+  /** Which Slurm. Only this machine's own has accounting, and so default accounts. */
+  readonly generation: Generation;
   /** asbb.conf, for slurmctld's first start. */
   readonly budgetConf: string;
   /** What AWS calls a shared credentials file; only slurmctld's user may read it. */
@@ -69,37 +68,40 @@ export interface ClusterOptions {
 }
 
 /** Everything runs and answers, or nothing is left. */
-export const startCluster = async ({ folder, budgetConf, credentials }: ClusterOptions): Promise<Cluster> => {
-  await installSlurm();
-  const daemons = new Map<string, Daemon>();
-  const names = { user: `asbb${process.pid}`, slurm: 'slurm' };
+export const startCluster = async ({ folder, generation, budgetConf, credentials }: ClusterOptions): Promise<Cluster> => {
+  const daemons: Daemons = new Map();
+  const userName = `asbb${process.pid}`;
   try {
-    await must('useradd', ['--no-create-home', '--home-dir', join(folder, 'home'), '--shell', '/bin/sh', names.user]);
-    const cluster = createCluster({ folder, daemons, user: await personOf(names.user), slurm: await personOf(names.slurm) });
-    await writeConfiguration(cluster);
+    await installSlurm();
+    await must('useradd', ['--no-create-home', '--home-dir', join(folder, 'home'), '--shell', '/bin/sh', userName]);
+    const machine = await createMachine({ folder, root: await rootOf(generation), env: environment(folder), userName });
+    const parts: Parts = { folder, daemons, machine };
+    const cluster = createCluster(parts);
+    writeConfiguration(parts, { isOldest: generation === 'bookworm', ports: await freePorts(3) });
     cluster.writeBudgetConf(budgetConf);
     cluster.writeSecret('credentials', credentials);
-    await buildPlugin(folder);
-    await startMunge(cluster, daemons);
-    await startAccounting(cluster, daemons);
+    await buildPlugin(parts);
+    await startMunge(parts);
+    if (generation === 'bookworm') await startAccounting(parts);
     await cluster.startController();
-    await startNode(cluster, daemons);
+    await startNode(parts);
     return cluster;
   } catch (error) {
-    await endAll({ folder, daemons, userName: names.user });
+    await endAll({ folder, daemons, userName });
     throw error;
   }
 };
 
+type Daemons = Map<string, Daemon>;
+
 interface Parts {
   readonly folder: string;
-  readonly daemons: Map<string, Daemon>;
-  readonly user: Person;
-  readonly slurm: Person;
+  readonly daemons: Daemons;
+  readonly machine: Machine;
 }
 
-const createCluster = ({ folder, daemons, user, slurm }: Parts): Cluster => {
-  const env = environment(folder);
+const createCluster = ({ folder, daemons, machine }: Parts): Cluster => {
+  const { user, slurm } = machine;
   const log = join(folder, 'log/slurmctld.log');
   const conf = join(folder, 'etc/slurm.conf');
   const controllerLog = (mark = 0): string => (existsSync(log) ? readFileSync(log, 'utf8').slice(mark) : '');
@@ -107,9 +109,8 @@ const createCluster = ({ folder, daemons, user, slurm }: Parts): Cluster => {
     folder,
     user,
     slurm,
-    run: (command, args, options) =>
-      run(command, args, { cwd: join(folder, 'home'), uid: user.uid, gid: user.gid, ...options, env: { ...env, ...options?.env } }),
-    asRoot: (command, args, options) => run(command, args, { cwd: folder, ...options, env: { ...env, ...options?.env } }),
+    run: (command, args, options) => machine.run(command, args, { cwd: join(folder, 'home'), uid: user.uid, gid: user.gid, ...options }),
+    asRoot: (command, args, options) => machine.run(command, args, { cwd: folder, ...options }),
     writeBudgetConf: (text) => writeFileSync(join(folder, 'etc/asbb.conf'), text),
     writeSecret: (name, text, mode = 0o600) => {
       const path = join(folder, 'etc', name);
@@ -123,16 +124,11 @@ const createCluster = ({ folder, daemons, user, slurm }: Parts): Cluster => {
     },
     startController: async () => {
       const mark = controllerLog().length;
-      const daemon = startDaemon('slurmctld', ['-D', '-f', conf], {
-        name: 'slurmctld',
-        log: join(folder, 'log/slurmctld.out'),
-        pidFile: join(folder, 'run/slurmctld.started'),
-        env,
-      });
+      const daemon = machine.start('slurmctld', ['-D', '-f', conf]);
       daemons.set('slurmctld', daemon);
       await eventually('slurmctld answers', async () => {
         if (!daemon.isRunning()) throw new Error(`slurmctld ended:\n${controllerLog(mark)}`);
-        return (await run('scontrol', ['ping'], { env })).stdout.includes('is UP');
+        return (await machine.run('scontrol', ['ping'])).stdout.includes('is UP');
       });
     },
     stopController: async (signal) => daemons.get('slurmctld')?.stop(signal) ?? null,
@@ -153,24 +149,31 @@ const environment = (folder: string): Record<string, string> => ({
 /** Open to all, as the user and slurmctld both work in it; what must be secret is so by its own mode. */
 export const createFolder = async (): Promise<string> => {
   await clearAbandoned();
-  const folder = mkdtempSync(join(tmpdir(), PREFIX));
+  const folder = mkdtempSync(join(TEMPORARY, PREFIX));
   chmodSync(folder, 0o755);
   writeFileSync(join(folder, OWNER_FILE), `${process.pid}\n`);
   for (const name of ['etc', 'run', 'log', 'state', 'spool', 'plugdir', 'home', 'mysql', 'build']) mkdirSync(join(folder, name));
   return folder;
 };
 
-const personOf = async (name: string): Promise<Person> => ({
-  name,
-  uid: Number(await must('id', ['-u', name])),
-  gid: Number(await must('id', ['-g', name])),
-});
-
-/** Three nodes, of which the last two are down for ever: jobs may ask for them, but only the first one runs any. */
-const writeConfiguration = async ({ folder, user, slurm }: Cluster): Promise<void> => {
-  const [controller = 0, node = 0, database = 0] = await freePorts(3);
+/** One node that runs jobs, and 40 that are down for ever: jobs may ask for them. */
+const writeConfiguration = (
+  { folder, machine: { user, slurm } }: Parts,
+  { isOldest, ports: [controller = 0, node = 0, database = 0] }: { isOldest: boolean; ports: readonly number[] },
+): void => {
   const host = hostname().split('.')[0];
   const common = `AuthType=auth/munge\nAuthInfo=socket=${folder}/run/munge.socket\nSlurmUser=${slurm.name}\n`;
+  // From 23.02 on, what is none has no plugin any more, and is not to be named.
+  const accounting = `AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort=${database}
+AccountingStoragePass=${folder}/run/munge.socket
+AccountingStorageEnforce=associations
+AccountingStorageTRES=gres/gpu,gres/gpu:a100
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+SwitchType=switch/none
+`;
   const slurmConf = `ClusterName=${CLUSTER_NAME}
 SlurmctldHost=${host}(127.0.0.1)
 ${common}SlurmctldPort=${controller}
@@ -182,18 +185,9 @@ SlurmdLogFile=${folder}/log/slurmd.log
 SlurmdSpoolDir=${folder}/spool
 StateSaveLocation=${folder}/state
 PluginDir=${folder}/plugdir:${SYSTEM_PLUGINS}
-AccountingStorageType=accounting_storage/slurmdbd
-AccountingStorageHost=127.0.0.1
-AccountingStoragePort=${database}
-AccountingStoragePass=${folder}/run/munge.socket
-AccountingStorageEnforce=associations
-AccountingStorageTRES=gres/gpu,gres/gpu:a100
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
+${isOldest ? accounting : ''}ProctrackType=proctrack/linuxproc
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
-SwitchType=switch/none
 MpiDefault=none
 ReturnToService=2
 SchedulerParameters=sched_interval=2,bf_interval=2
@@ -209,7 +203,7 @@ PartitionName=awsdef Nodes=${host} MaxTime=INFINITE OverSubscribe=FORCE:64
 JobSubmitPlugins=budget
 `;
   writeFileSync(join(folder, 'etc/slurm.conf'), slurmConf);
-  writeFileSync(join(folder, 'etc/cgroup.conf'), '');
+  writeFileSync(join(folder, 'etc/cgroup.conf'), isOldest ? '' : 'CgroupPlugin=disabled\n');
   writeFileSync(
     join(folder, 'etc/slurmdbd.conf'),
     `${common}DbdHost=localhost\nDbdPort=${database}\nPidFile=${folder}/run/slurmdbd.pid\nLogFile=${folder}/log/slurmdbd.log\nStorageType=accounting_storage/mysql\nStorageUser=root\nStorageLoc=slurm\n`,
@@ -233,19 +227,21 @@ const freePorts = async (count: number): Promise<number[]> => {
   return ports;
 };
 
-/** By its own Makefile, into the cluster's own folder, so that two runs do not tread on each other's objects. */
-const buildPlugin = async (folder: string): Promise<void> => {
+/** By its own Makefile, on a copy, against the headers of the Slurm that will load it. */
+const buildPlugin = async ({ folder, machine }: Parts): Promise<void> => {
+  const source = join(folder, 'source');
   const build = join(folder, 'build');
-  await must('make', ['-C', SOURCES, `B=${build}`, `${build}/job_submit_budget.so`], { timeoutMs: 120_000 });
+  mkdirSync(source);
+  for (const name of readdirSync(SOURCES).filter((entry) => /^Makefile$|\.[ch]$/.test(entry)))
+    copyFileSync(join(SOURCES, name), join(source, name));
+  await machine.must('make', ['-C', source, `B=${build}`, `${build}/job_submit_budget.so`], { timeoutMs: 120_000 });
   copyFileSync(join(build, 'job_submit_budget.so'), join(folder, 'plugdir/job_submit_budget.so'));
 };
 
-type Daemons = Map<string, Daemon>;
-
-const startMunge = async ({ folder, asRoot }: Cluster, daemons: Daemons): Promise<void> => {
+const startMunge = async ({ folder, daemons, machine }: Parts): Promise<void> => {
   const key = join(folder, 'etc/munge.key');
   writeFileSync(key, randomBytes(128), { mode: 0o400 });
-  // munged insists that nobody but its own user, or root, may write to the folder of its key and of its socket.
+  // munged insists that nobody but its own user may write to the folders of its files.
   mkdirSync(join(folder, 'munge'), { mode: 0o755 });
   const paths = [
     ['key-file', key],
@@ -254,78 +250,36 @@ const startMunge = async ({ folder, asRoot }: Cluster, daemons: Daemons): Promis
     ['seed-file', `${folder}/munge/munged.seed`],
   ].map(([option, path]) => `--${option}=${path}`);
   const socket = join(folder, 'run/munge.socket');
-  daemons.set(
-    'munged',
-    startDaemon('munged', ['--foreground', '--force', `--socket=${socket}`, ...paths], {
-      name: 'munged',
-      log: join(folder, 'log/munged.out'),
-      pidFile: join(folder, 'run/munged.started'),
-      env: environment(folder),
-    }),
-  );
-  await eventually('munged answers', async () => (await asRoot('munge', ['-n', '-S', socket])).code === 0);
+  daemons.set('munged', machine.start('munged', ['--foreground', '--force', `--socket=${socket}`, ...paths]));
+  await eventually('munged answers', async () => (await machine.run('munge', ['-n', '-S', socket])).code === 0);
 };
 
-const startAccounting = async (cluster: Cluster, daemons: Daemons): Promise<void> => {
-  const { folder, asRoot, user } = cluster;
+const startAccounting = async ({ folder, daemons, machine }: Parts): Promise<void> => {
   const data = join(folder, 'mysql');
   const socket = join(folder, 'run/mysql.sock');
-  await must('mysql_install_db', [
-    '--no-defaults',
-    `--datadir=${data}`,
-    '--user=root',
-    '--auth-root-authentication-method=normal',
-    '--skip-test-db',
-  ]);
-  const env = { ...environment(folder), MYSQL_UNIX_PORT: socket };
+  const install = ['--no-defaults', `--datadir=${data}`, '--user=root', '--auth-root-authentication-method=normal', '--skip-test-db'];
+  await machine.must('mysql_install_db', install);
   const small = ['--innodb-buffer-pool-size=64M', '--innodb-log-file-size=16M', '--innodb-flush-log-at-trx-commit=0'];
-  daemons.set(
-    'mariadbd',
-    startDaemon('mariadbd', ['--no-defaults', `--datadir=${data}`, `--socket=${socket}`, '--skip-networking', '--user=root', ...small], {
-      name: 'mariadbd',
-      log: join(folder, 'log/mariadbd.out'),
-      pidFile: join(folder, 'run/mariadbd.started'),
-      env,
-    }),
+  const where = ['--no-defaults', `--datadir=${data}`, `--socket=${socket}`, '--skip-networking', '--user=root'];
+  daemons.set('mariadbd', machine.start('mariadbd', [...where, ...small]));
+  await eventually('MariaDB answers', async () => (await machine.run('mysqladmin', ['--no-defaults', '-S', socket, 'ping'])).code === 0);
+  daemons.set('slurmdbd', machine.start('slurmdbd', ['-D'], { env: { MYSQL_UNIX_PORT: socket } }));
+  await eventually(
+    'slurmdbd answers',
+    async () => (await machine.run('sacctmgr', ['-i', 'add', 'cluster', CLUSTER_NAME])).code === 0,
+    60_000,
   );
-  await eventually('MariaDB answers', async () => (await asRoot('mysqladmin', ['--no-defaults', '-S', socket, 'ping'])).code === 0);
-  daemons.set(
-    'slurmdbd',
-    startDaemon('slurmdbd', ['-D'], {
-      name: 'slurmdbd',
-      log: join(folder, 'log/slurmdbd.out'),
-      pidFile: join(folder, 'run/slurmdbd.started'),
-      env,
-    }),
-  );
-  const sacctmgr = (...args: string[]) => asRoot('sacctmgr', ['-i', ...args]);
-  await eventually('slurmdbd answers', async () => (await sacctmgr('add', 'cluster', CLUSTER_NAME)).code === 0, 60_000);
-  for (const account of ['physics', 'chem', 'nobudget']) await mustDo(sacctmgr('add', 'account', account));
-  await mustDo(sacctmgr('add', 'user', user.name, 'account=physics,chem,nobudget', 'defaultaccount=physics'));
-  await mustDo(sacctmgr('add', 'user', 'root', 'account=physics,chem', 'defaultaccount=physics')).catch(() =>
-    // Root exists from the start, with the account root.
-    mustDo(sacctmgr('add', 'user', 'root', 'account=physics,chem')),
-  );
+  const add = (...args: string[]) => machine.must('sacctmgr', ['-i', 'add', ...args]);
+  for (const account of ['physics', 'chem', 'nobudget']) await add('account', account);
+  await add('user', machine.user.name, 'account=physics,chem,nobudget', 'defaultaccount=physics');
+  await add('user', 'root', 'account=physics,chem');
 };
 
-const mustDo = async (outcome: Promise<Outcome>): Promise<void> => {
-  const { code, stdout, stderr } = await outcome;
-  if (code !== 0) throw new Error(`ended with status ${code}: ${stdout}${stderr}`);
-};
-
-const startNode = async ({ folder, asRoot }: Cluster, daemons: Daemons): Promise<void> => {
-  daemons.set(
-    'slurmd',
-    startDaemon('slurmd', ['-D', '-f', join(folder, 'etc/slurm.conf')], {
-      name: 'slurmd',
-      log: join(folder, 'log/slurmd.out'),
-      pidFile: join(folder, 'run/slurmd.started'),
-      env: environment(folder),
-    }),
-  );
+const startNode = async ({ folder, daemons, machine }: Parts): Promise<void> => {
+  daemons.set('slurmd', machine.start('slurmd', ['-D', '-f', join(folder, 'etc/slurm.conf')]));
   await eventually(
     'the node is idle',
-    async () => (await asRoot('sinfo', ['-h', '-p', 'local', '-o', '%t'])).stdout.trim() === 'idle',
+    async () => (await machine.run('sinfo', ['-h', '-p', 'local', '-o', '%t'])).stdout.trim() === 'idle',
     60_000,
   );
 };
@@ -338,22 +292,17 @@ interface Remains {
 
 /** In the order of their dependence, last started first; then whatever is left of its jobs, and the user. */
 const endAll = async ({ folder, daemons, userName }: Remains): Promise<void> => {
-  const stops = ['slurmd', 'slurmctld', 'slurmdbd', 'mariadbd', 'munged'].flatMap((name) => daemons.get(name) ?? []);
-  if (daemons.get('slurmctld')?.isRunning() === true)
-    await run('scancel', ['--user', userName], { env: environment(folder), timeoutMs: 10_000 });
-  for (const daemon of stops) await daemon.stop();
+  for (const name of ['slurmd', 'slurmctld', 'slurmdbd', 'mariadbd', 'munged']) await daemons.get(name)?.stop();
   for (const pid of pidsOf(folder)) process.kill(pid, 'SIGKILL');
   await eventually(`the processes of ${folder} are gone`, () => pidsOf(folder).length === 0, 10_000);
   await run('userdel', [userName]);
   if (process.env.ASBB_KEEP === undefined) rmSync(folder, { recursive: true, force: true });
-  const left = ['slurmctld', 'slurmd', 'slurmdbd', 'munged', 'mariadbd'].filter((name) => daemons.get(name)?.isRunning());
-  if (left.length > 0) throw new Error(`still running: ${left.join(', ')}`);
 };
 
 /** What a killed run left behind: its processes, its folder and its user. */
 const clearAbandoned = async (): Promise<void> => {
-  for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(PREFIX))) {
-    const folder = join(tmpdir(), name);
+  for (const name of readdirSync(TEMPORARY).filter((entry) => entry.startsWith(PREFIX))) {
+    const folder = join(TEMPORARY, name);
     const owner = existsSync(join(folder, OWNER_FILE)) ? Number(readFileSync(join(folder, OWNER_FILE), 'utf8')) : 0;
     if (owner === 0 || existsSync(`/proc/${owner}`)) continue;
     await endAll({ folder, daemons: new Map(), userName: `asbb${owner}` });

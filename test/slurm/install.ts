@@ -1,5 +1,6 @@
 // What the cluster needs from Debian. Installed once, by root; anyone else is told what is missing.
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { must, run } from '#test/slurm/shell';
 
 const PACKAGES = [
@@ -21,6 +22,14 @@ const PACKAGES = [
   'make',
 ];
 
+/** Debian's name of a release that has one: 22.05, 24.11 and 26.05. */
+export type Generation = 'bookworm' | 'trixie' | 'sid';
+
+/** Inside a root folder of another generation; accounting is tested with the oldest. */
+const PACKAGES_INSIDE = PACKAGES.filter((name) => !/dbd|mysql|mariadb|plugins-dev/.test(name));
+const ROOTS = '/var/cache/asbb-slurm';
+const MIRROR = 'http://deb.debian.org/debian';
+
 const INSTALL_TIMEOUT_MS = 10 * 60_000;
 const POLICY = '/usr/sbin/policy-rc.d';
 
@@ -39,6 +48,23 @@ export const installSlurm = async (): Promise<void> => {
       timeoutMs: INSTALL_TIMEOUT_MS,
     });
   });
+};
+
+/** The root folder of a generation, made once (a minute, 700 MB) and kept; undefined for this machine's own. */
+export const rootOf = async (generation: Generation): Promise<string | undefined> => {
+  if (generation === 'bookworm') return undefined;
+  const root = join(ROOTS, generation);
+  if (existsSync(root)) return root;
+  await must('apt-get', ['install', '-y', '--no-install-recommends', 'debootstrap'], { timeoutMs: INSTALL_TIMEOUT_MS });
+  console.log(`making ${root}`);
+  mkdirSync(ROOTS, { recursive: true });
+  const draft = `${root}.${process.pid}`;
+  await must('debootstrap', ['--variant=minbase', `--include=${PACKAGES_INSIDE.join(',')}`, generation, draft, MIRROR], {
+    timeoutMs: INSTALL_TIMEOUT_MS,
+  });
+  writeFileSync(join(draft, 'etc/hosts'), ''); // This machine's own is mounted over it.
+  renameSync(draft, root);
+  return root;
 };
 
 const missingPackages = async (): Promise<string[]> => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { HoldDetailAnswer } from '#cli/api-client';
 import { type Budget, KEYS, REGION, startBudget } from '#test/slurm/budget';
 import { type Cluster, createFolder, startCluster } from '#test/slurm/cluster';
+import type { Generation } from '#test/slurm/install';
 import { PASS, type Proxy as RecordingProxy, startProxy } from '#test/slurm/proxy';
 import { eventually, type Outcome } from '#test/slurm/shell';
 
@@ -27,7 +28,7 @@ export interface Testbed {
   stop(): Promise<void>;
 }
 
-export const startTestbed = async (): Promise<Testbed> => {
+export const startTestbed = async (generation: Generation = 'bookworm'): Promise<Testbed> => {
   const folder = await createFolder();
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
@@ -40,7 +41,7 @@ export const startTestbed = async (): Promise<Testbed> => {
     stops.push(proxy.close);
     const conf = (changes: Readonly<Record<string, string | undefined>> = {}): string => budgetConf({ folder, url: proxy.url, changes });
     const credentials = `[default]\naws_access_key_id = ${KEYS.accessKeyId}\naws_secret_access_key = ${KEYS.secretAccessKey}\n`;
-    const cluster = await startCluster({ folder, budgetConf: conf(), credentials });
+    const cluster = await startCluster({ folder, generation, budgetConf: conf(), credentials });
     stops.push(cluster.stop);
     return { ...words({ cluster, budget, proxy, conf }), stop };
   } catch (error) {
@@ -104,7 +105,10 @@ const words = ({ cluster, budget, proxy, conf }: Pick<Testbed, 'cluster' | 'budg
     held: async (account = 'physics') => (await budget.api.request('showAccount', { path: { account } })).budget_held,
     recover: async () => {
       proxy.behave(PASS);
-      await eventually('the plugin asks the API again', async () => (await submit('-p', 'aws', '-t', '1')).code === 0);
+      await eventually(
+        'the plugin asks the API again',
+        async () => (await submit('-A', 'physics', '-p', 'aws', '-N', '1', '-t', '1')).code === 0,
+      );
       await cluster.run('scancel', ['--user', cluster.user.name]);
     },
   };
