@@ -28,7 +28,6 @@ export type Generation = 'bookworm' | 'trixie' | 'sid';
 /** Inside a root folder of another generation; accounting is tested with the oldest. */
 const PACKAGES_INSIDE = PACKAGES.filter((name) => !/dbd|mysql|mariadb|plugins-dev/.test(name));
 const ROOTS = '/var/cache/asbb-slurm';
-const MIRROR = 'http://deb.debian.org/debian';
 
 const INSTALL_TIMEOUT_MS = 10 * 60_000;
 const POLICY = '/usr/sbin/policy-rc.d';
@@ -59,12 +58,21 @@ export const rootOf = async (generation: Generation): Promise<string | undefined
   console.log(`making ${root}`);
   mkdirSync(ROOTS, { recursive: true });
   const draft = `${root}.${process.pid}`;
-  await must('debootstrap', ['--variant=minbase', `--include=${PACKAGES_INSIDE.join(',')}`, generation, draft, MIRROR], {
+  await must('debootstrap', ['--variant=minbase', `--include=${PACKAGES_INSIDE.join(',')}`, generation, draft, await mirror()], {
     timeoutMs: INSTALL_TIMEOUT_MS,
   });
   writeFileSync(join(draft, 'etc/hosts'), ''); // This machine's own is mounted over it.
   renameSync(draft, root);
   return root;
+};
+
+/** Where this machine's own packages come from; other generations are to be had there too. */
+const mirror = async (): Promise<string> => {
+  await run('apt-get', ['update', '-qq'], { timeoutMs: INSTALL_TIMEOUT_MS });
+  const { stdout } = await run('apt-get', ['indextargets', '--format', '$(REPO_URI)']);
+  const found = stdout.split('\n').find((uri) => /\/debian\/?$/.test(uri));
+  if (found === undefined) throw new Error("this machine's apt sources name no Debian archive to take another generation's packages from");
+  return found;
 };
 
 const missingPackages = async (): Promise<string[]> => {
