@@ -494,11 +494,15 @@ static void _read_change(const job_desc_msg_t *desc, struct asbb_change *change)
 	change->partition = desc->partition;
 	change->wall_time_minutes = _minutes(desc->time_limit);
 	change->nodes = _nodes(desc);
-	change->cpus = _max(_count(desc->min_cpus), _times(_count(desc->num_tasks), _or_one(_count16(desc->cpus_per_task))));
+	change->cpus = _max(_max(_count(desc->min_cpus), _count(desc->max_cpus)),
+			    _times(_count(desc->num_tasks), _or_one(_count16(desc->cpus_per_task))));
 	/* How many nodes the job has now is not to be seen here: one at least, and the agent corrects. */
 	change->gpus = _max(gpus.per_job, _times(gpus.per_node, _or_one(change->nodes)));
 	_memory(desc->pn_min_memory, &change->memory_mib, &change->memory_per_cpu_mib);
-	/* array_inx is not read: it is the throttle here (ArrayTaskThrottle=4), and no array. */
+	/*
+	 * array_inx is not read: it is the throttle here (ArrayTaskThrottle=4), and no array. Nor is EndTime=, with which an
+	 * operator moves the limit of a running job: its start is not to be seen here, and the agent corrects.
+	 */
 }
 
 /* Before 23.02 there is no err_msg: the user reads what the error number says, and the log has the sentence. */

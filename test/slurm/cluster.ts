@@ -190,6 +190,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 MpiDefault=none
 ReturnToService=2
+TreeWidth=65533
 SchedulerParameters=sched_interval=2,bf_interval=2
 MaxArraySize=2001
 GresTypes=gpu

@@ -133,4 +133,14 @@ describe.each<[Generation, string]>([
     await bed.cluster.startController();
     idOf(await submit('-p', 'aws', '-N', '1', '-t', '1'));
   });
+
+  // From 23.11 on, reconfiguring starts a new slurmctld, in the foreground in the place of the old one.
+  it('scontrol reconfigure takes a new asbb.conf', async () => {
+    bed.cluster.writeBudgetConf(bed.conf({ Notify: 'yes' }));
+    expect(await bed.cluster.asRoot('scontrol', ['reconfigure'])).toMatchObject({ code: 0 });
+    await eventually('the user is told what is held', async () => {
+      const { stderr } = await submit('-p', 'aws', '-N', '1', '-t', '60');
+      return /^sbatch: asbb: \$3\.672 held/.test(stderr);
+    });
+  });
 });
