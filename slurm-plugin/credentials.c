@@ -77,6 +77,21 @@ static bool _take_text(const char *value, char *out, size_t size)
 	return _take(value, strlen(value), out, size);
 }
 
+/* A container's token is a whole value of a header, "Bearer ..." perhaps: blanks are fine in it, line ends are not. */
+static bool _take_line(const char *value, char *out, size_t size)
+{
+	size_t len = strlen(value);
+
+	if (len >= size)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (value[i] < ' ' || value[i] > '~')
+			return false;
+	}
+	memmove(out, value, len + 1);
+	return true;
+}
+
 static void _publish(struct asbb_credentials_store *store, const struct asbb_credentials *credentials)
 {
 	pthread_mutex_lock(&store->lock);
@@ -352,7 +367,7 @@ static bool _read_token(const struct asbb_credentials_store *store, char *token,
 		return false;
 	token[n] = '\0';
 	token[strcspn(token, "\r\n")] = '\0';
-	return _take_text(token, token, size);
+	return _take_line(token, token, size);
 }
 
 static enum asbb_rc _fetch_container(struct asbb_credentials_store *store, int64_t now_s, char error[ASBB_ERROR_MAX])
@@ -423,7 +438,7 @@ static enum asbb_rc _use_container(struct asbb_credentials_store *store, asbb_ge
 		return _cannot(error, "AWS_CONTAINER_CREDENTIALS_FULL_URI=%.200s is neither https nor local", store->url);
 	if (token_file && token_file[0] && !_copy(token_file, store->token_file, sizeof(store->token_file)))
 		return _cannot(error, "the environment's %s is too long", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
-	if (token && !_take_text(token, store->token, sizeof(store->token)))
+	if (token && !_take_line(token, store->token, sizeof(store->token)))
 		return _cannot(error, "the environment's %s cannot be a token", "AWS_CONTAINER_AUTHORIZATION_TOKEN");
 	return ASBB_OK;
 }

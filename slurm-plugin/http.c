@@ -417,7 +417,7 @@ enum asbb_rc asbb_http_call(struct asbb_http *http, struct asbb_connection *conn
 	}
 	_restore_sigpipe(&former, was_pending);
 	rc = _rc_of(code);
-	connection->answer[connection->len] = '\0';
+	connection->answer[rc == ASBB_OK ? connection->len : 0] = '\0';
 	if (rc != ASBB_OK)
 		goto done;
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);

@@ -11,7 +11,7 @@
 
 #include "spool.h"
 
-#define OPEN_ATTEMPTS	3	/* a reader may rename the file between our open and our lock */
+#define OPEN_ATTEMPTS	16	/* a reader may rename the file between our open and our lock */
 #define LOCK_STEP_MS	2
 
 static enum asbb_rc _cannot(const char *path, const char *what, char error[ASBB_ERROR_MAX])
