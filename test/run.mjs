@@ -15,6 +15,8 @@ const IS_CI = process.env.CI === 'true';
 /** What a tier needs beside Node. Each says how to get it. */
 const NEEDS = {
   java: { isThere: hasJava, mend: 'Java 17 or newer for DynamoDB Local (Debian: apt-get install openjdk-17-jre-headless)' },
+  // Packages are installed, and jobs are submitted as a user that is made for it.
+  debian: { isThere: () => process.getuid?.() === 0 && existsSync('/etc/debian_version'), mend: 'root on Debian' },
   curl: { isThere: () => succeeds('curl', ['--version']), mend: 'curl (Debian: apt-get install curl)' },
 };
 
@@ -32,6 +34,9 @@ const TIERS = [
   { name: 'money', run: () => vitest('money', ['test/money']), needs: ['java'] },
   { name: 'properties', run: () => vitest('properties', ['test/properties']), needs: ['java'] },
   { name: 'start', run: () => vitest('start', ['test/start']), needs: ['java'] },
+  { name: 'plugin', run: pluginModules, needs: ['debian', 'curl'] },
+  // Real clusters on fixed parts of this machine: one file at a time.
+  { name: 'slurm', run: () => vitest('slurm', ['test/slurm'], ['--no-file-parallelism']), needs: ['debian'] },
 ];
 
 requireNode();
@@ -97,6 +102,28 @@ function vitest(name, paths, options = []) {
   if (unexplained > 0)
     console.error(`${name}: vitest ended with status ${status} though no test failed (coverage, or a suite that did not load)`);
   return { passed, failed: failed + unexplained, skipped: numPendingTests + numTodoTests };
+}
+
+/** `make check` of the plugin's modules: its counts are cmocka's own, each test once plain, once sanitised, once under valgrind. */
+function pluginModules() {
+  console.log('== plugin');
+  const packages =
+    'gcc libc6-dev make libcurl4-openssl-dev libssl-dev libjansson-dev libcmocka-dev libslurm-dev valgrind python3-minimal'.split(' ');
+  const { stdout } = spawnSync('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\\n', ...packages], { encoding: 'utf8' });
+  const missing = packages.filter((name) => !stdout.includes(`${name} installed`));
+  if (missing.length > 0) {
+    console.log(`installing ${missing.join(' ')}`);
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    spawnSync('apt-get', ['update', '-qq'], { stdio: 'inherit', env });
+    spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], { stdio: ['ignore', 'ignore', 'inherit'], env });
+  }
+  const make = spawnSync('make', ['-C', `${ROOT}slurm-plugin`, 'check'], { encoding: 'utf8', maxBuffer: 1 << 28 });
+  const output = `${make.stdout}${make.stderr}`;
+  const sum = (verdict) =>
+    [...output.matchAll(new RegExp(`\\[  ${verdict}  \\] (\\d+) test`, 'g'))].reduce((total, [, count]) => total + Number(count), 0);
+  const [passed, failed] = [sum('PASSED'), sum('FAILED')];
+  console.log(make.status === 0 ? output.split('\n').slice(-12).join('\n') : output);
+  return { passed, failed: failed + (make.status !== 0 && failed === 0 ? 1 : 0), skipped: 0 };
 }
 
 function skipped(name, missing) {
