@@ -28,8 +28,13 @@ static void _need(bool ok, const char *what)
 
 void fixture_server_start(struct fixture_server *server)
 {
-	char *argv[] = { (char *)"python3", (char *)"test/server.py", NULL };
-	char text[16] = "";
+	fixture_server_start_tls(server, NULL);
+}
+
+void fixture_server_start_tls(struct fixture_server *server, const char *certificate)
+{
+	char *argv[] = { (char *)"python3", (char *)"test/server.py", (char *)certificate, NULL };
+	char text[32] = "", *end;
 	posix_spawn_file_actions_t actions;
 	int in[2], out[2];
 
@@ -45,7 +50,8 @@ void fixture_server_start(struct fixture_server *server)
 	for (size_t n = 0; n < sizeof(text) - 1 && !strchr(text, '\n'); n++)
 		_need(read(out[0], text + n, 1) == 1, "the server's port");
 	close(out[0]);
-	server->port = (int)strtol(text, NULL, 10);
+	server->port = (int)strtol(text, &end, 10);
+	server->tls_port = (int)strtol(end, NULL, 10);
 }
 
 void fixture_server_stop(struct fixture_server *server)
@@ -106,6 +112,22 @@ void fixture_file_write(const char *path, const char *text, unsigned int mode)
 
 	_need(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fchmod(fd, mode) == 0, path);
 	close(fd);
+}
+
+void fixture_certificate_make(const char *path)
+{
+	char *argv[] = { (char *)"openssl", (char *)"req", (char *)"-x509", (char *)"-newkey", (char *)"rsa:2048", (char *)"-nodes",
+			 (char *)"-days", (char *)"2", (char *)"-subj", (char *)"/CN=localhost", (char *)"-addext",
+			 (char *)"subjectAltName=DNS:localhost", (char *)"-keyout", (char *)path, (char *)"-out", (char *)path, NULL };
+	posix_spawn_file_actions_t actions;
+	int status = -1;
+	pid_t pid;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+	_need(posix_spawnp(&pid, "openssl", &actions, NULL, argv, environ) == 0, "openssl");
+	posix_spawn_file_actions_destroy(&actions);
+	_need(waitpid(pid, &status, 0) == pid && status == 0, "a certificate");
 }
 
 long fixture_file_read(const char *path, char *text, size_t size)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A server that behaves badly on request: what the path, or the account in a check, says. Prints its port; ends when its standard
-input does, or after five minutes. State (IMDS, health) is changed with POST /control/<name>/<value>."""
+input does, or after five minutes. With a file of certificate and key as its argument it prints a second port, for TLS. State (IMDS, health) is changed with POST /control/<name>/<value>."""
 import json
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -209,21 +210,39 @@ def serve(conn):
         conn.close()
 
 
+def accept(listener, context):
+    while True:
+        conn, _ = listener.accept()
+        threading.Thread(target=welcome, args=(conn, context), daemon=True).start()
+
+
+def welcome(conn, context):
+    try:
+        serve(context.wrap_socket(conn, server_side=True) if context else conn)
+    except OSError:  # a client that does not believe us
+        conn.close()
+
+
 def main():
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(64)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    ports = [listener.getsockname()[1]]
+    if len(sys.argv) > 1:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(sys.argv[1])
+        secure = socket.create_server(("127.0.0.1", 0), backlog=64)
+        ports.append(secure.getsockname()[1])
+        threading.Thread(target=accept, args=(secure, context), daemon=True).start()
 
     def end():
         sys.stdin.buffer.read()
         os._exit(0)
 
     threading.Thread(target=end, daemon=True).start()
-    threading.Timer(LIFETIME_S, os._exit, [1]).start()
-    print(listener.getsockname()[1], flush=True)
-    while True:
-        conn, _ = listener.accept()
-        threading.Thread(target=serve, args=(conn,), daemon=True).start()
+    timer = threading.Timer(LIFETIME_S, os._exit, [1])
+    timer.daemon = True
+    timer.start()
+    print(*ports, flush=True)
+    accept(listener, None)
 
 
 main()

@@ -281,6 +281,54 @@ static void sockets_close_on_exec(void **state)
 	asbb_http_destroy(http);
 }
 
+static enum asbb_rc _get_tls(const struct asbb_http_options *options, const char *name, int port, long connects)
+{
+	struct asbb_http *http = asbb_http_create(options, error);
+	struct asbb_connection *connection;
+	struct asbb_http_answer answer;
+	char url[128];
+	const struct asbb_http_request request = { .method = "GET", .url = url };
+	enum asbb_rc rc = ASBB_ERROR;
+
+	assert_non_null(http);
+	assert_int_equal(asbb_http_resolve(http), ASBB_OK);
+	assert_true(snprintf(url, sizeof(url), "https://%s:%d/ok", name, port) > 0);
+	connection = asbb_http_take(http, asbb_monotonic_ms() + 100);
+	for (int i = 0; i < 3; i++) {
+		rc = asbb_http_call(http, connection, &request, asbb_monotonic_ms() + 10000, &answer);
+		if (i > 0 && rc == ASBB_OK)
+			assert_int_equal(answer.connects, connects);
+	}
+	asbb_http_give(http, connection);
+	asbb_http_destroy(http);
+	return rc;
+}
+
+static void tls_is_verified_and_shaken_hands_for_once(void **state)
+{
+	struct fixture_server secure;
+	char folder[256], certificate[300], host[64];
+	struct asbb_http_options options = { .connections = 1, .connect_timeout_ms = 5000, .ca_file = certificate, .pinned_host = host,
+					     .is_https = true };
+
+	(void)state;
+	fixture_folder_make(folder);
+	assert_true(snprintf(certificate, sizeof(certificate), "%s/cert.pem", folder) > 0);
+	fixture_certificate_make(certificate);
+	fixture_server_start_tls(&secure, certificate);
+	assert_true(snprintf(host, sizeof(host), "localhost:%d", secure.tls_port) > 0);
+	assert_int_equal(_get_tls(&options, "localhost", secure.tls_port, 0), ASBB_OK);
+	/* Nobody whom the system knows has signed it. */
+	options.ca_file = NULL;
+	assert_int_equal(_get_tls(&options, "localhost", secure.tls_port, 0), ASBB_UNREACHABLE);
+	/* It is another's certificate. */
+	options.ca_file = certificate;
+	options.pinned_host = NULL;
+	assert_int_equal(_get_tls(&options, "127.0.0.1", secure.tls_port, 0), ASBB_UNREACHABLE);
+	fixture_server_stop(&secure);
+	fixture_folder_remove(folder);
+}
+
 static void a_ca_file_that_is_not_there_is_said(void **state)
 {
 	const struct asbb_http_options options = { .connections = 1, .connect_timeout_ms = 500, .ca_file = "/nowhere/ca.pem" };
@@ -324,6 +372,7 @@ int main(void)
 		cmocka_unit_test(nobody_there),
 		cmocka_unit_test(names_are_looked_up_beforehand),
 		cmocka_unit_test(sockets_close_on_exec),
+		cmocka_unit_test(tls_is_verified_and_shaken_hands_for_once),
 		cmocka_unit_test(a_ca_file_that_is_not_there_is_said),
 		cmocka_unit_test(threads_share_a_pool),
 	};
