@@ -63,7 +63,7 @@ static void every_key_is_taken(void **state)
 		"Partition=*\n"
 		"Enforce=No Notify=YES OnRefusal=Drop\n"
 		"BreakerFailures=5 BreakerSeconds=60 MaxConnections=8\n"
-		"Credentials=file:/etc/asbb/credentials CaFile=\"/etc/my ca.pem\" SpoolFile=/shared/asbb.spool\n"
+		"Credentials=file:/etc/asbb/credentials CaFile=\"/etc/my ca.pem\" SpoolFile=/srv/asbb.spool\n"
 		"ExemptUsers=root,svc OperatorUsers=alice UnknownAccount=allow CronJobs=allow AllowHttp=yes";
 	struct asbb_conf conf;
 
@@ -89,7 +89,7 @@ static void every_key_is_taken(void **state)
 	assert_int_equal(conf.credentials, ASBB_CREDENTIALS_FILE);
 	assert_string_equal(conf.credentials_file, "/etc/asbb/credentials");
 	assert_string_equal(conf.ca_file, "/etc/my ca.pem");
-	assert_string_equal(conf.spool_file, "/shared/asbb.spool");
+	assert_string_equal(conf.spool_file, "/srv/asbb.spool");
 	assert_string_equal(conf.exempt_users, "root,svc");
 	assert_string_equal(conf.operator_users, "alice");
 	assert_int_equal(conf.unknown_account, ASBB_ALLOW);
