@@ -109,6 +109,7 @@ function pluginModules() {
   console.log('== plugin');
   const packages =
     'gcc libc6-dev make libcurl4-openssl-dev libssl-dev libjansson-dev libcmocka-dev libslurm-dev valgrind python3-minimal'.split(' ');
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own placeholders
   const { stdout } = spawnSync('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\\n', ...packages], { encoding: 'utf8' });
   const missing = packages.filter((name) => !stdout.includes(`${name} installed`));
   if (missing.length > 0) {

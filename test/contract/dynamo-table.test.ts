@@ -1,4 +1,4 @@
-// The table as it really is: made as contract/table.ts says, and filled with nothing that is not in DESIGN.md's list of keys.
+// The table as it really is: made as contract/table.ts says, and filled with nothing that is not in the list of keys of docs/adr/010-one-table.md.
 import { CreateTableCommand, DescribeTableCommand, PutItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
 import { describe, expect, it } from 'vitest';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
@@ -86,7 +86,7 @@ describe('createTable', () => {
   });
 });
 
-/** DESIGN.md, section 7, and the index keys of an item in the order of their names. */
+/** The list of docs/adr/010-one-table.md, and the index keys of an item in the order of their names. */
 const SHAPES = [
   'ACCOUNT#<> / ACCOUNT',
   'ACCOUNT#<> / DEPOSIT#<>',
@@ -145,7 +145,7 @@ describe('the items of one hold from place to settle', () => {
     return { table, store, hold, unbound, settle };
   };
 
-  it('have the keys that DESIGN.md lists, and no others', async () => {
+  it('have the keys that the design lists, and no others', async () => {
     const { table, settle } = await live();
     await settle();
     const items = await scan(table);

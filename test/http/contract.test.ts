@@ -1,4 +1,4 @@
-// Every route in its good case, with exactly the fields that CONTRACT.md names: the lists here are copied from that page.
+// Every route in its good case, with exactly the fields that clients rely on: the lists here are written out, not taken from the code.
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { request } from 'node:http';

@@ -1,4 +1,4 @@
-// The money law of DESIGN section 3, looked at from outside: from what the store gives, and not from what anybody meant.
+// The money law, looked at from outside: from what the store gives, and not from what anybody meant.
 import { isDeepStrictEqual } from 'node:util';
 import { auditAccounts } from '#app/audit-accounts';
 import type { BudgetStore, World } from '#app/ports';

@@ -1,4 +1,4 @@
-// Every verb of a hold after every other, for a hold of one task and for an array: what comes of it, as DESIGN section 4 says.
+// Every verb of a hold after every other, for a hold of one task and for an array: what comes of it.
 import { describe, expect, it } from 'vitest';
 import { createMemoryBudgets } from '#adapters/memory-budgets';
 import { adjustHold } from '#app/adjust-hold';
