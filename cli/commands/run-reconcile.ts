@@ -6,9 +6,8 @@ import type { Context } from '#cli/context';
 import { EXIT, type ExitCode, usageError } from '#cli/exit';
 import { printSheet, type Shape } from '#cli/render';
 import { MAX_BODY_BYTES } from '#contract/limits';
+import { MAX_ARRAY_TASKS } from '#domain/array-spec';
 import { toUsd } from '#domain/money';
-
-const MAX_TASKS = 4_000_001;
 
 /** As typed: text or absent. */
 export interface ReconcileOptions {
@@ -89,7 +88,7 @@ const identityIn = (options: ReconcileOptions): RunBody =>
     run_id: options.runId,
     state: options.state?.toUpperCase(),
     final: options.final === false ? false : undefined,
-    tasks: ifGiven('--tasks', options.tasks, (typed) => readCount({ ...typed, most: MAX_TASKS })),
+    tasks: ifGiven('--tasks', options.tasks, (typed) => readCount({ ...typed, most: MAX_ARRAY_TASKS })),
     account: ifGiven('--account', options.account, readAccount),
   });
 

@@ -6,7 +6,7 @@ import { parseArraySpec } from '#domain/array-spec';
 import { BudgetError } from '#domain/errors';
 import { parseMemoryMib } from '#domain/memory';
 import { type MicroUsd, parseUsd } from '#domain/money';
-import { parseWallTime } from '#domain/slurm-time';
+import { MAX_WALL_TIME_SECONDS, parseWallTime } from '#domain/slurm-time';
 
 const MAX_ROWS_ASKED = 1_000_000;
 
@@ -128,7 +128,7 @@ export const readNodes = ({ flag, value }: Given): { nodes: number; min_nodes?: 
 
 /** As sacct prints it: seconds (ElapsedRaw), or `[D-]HH:MM:SS` (Elapsed). */
 export const readElapsed = (given: Given): number => {
-  if (/^\d{1,10}$/.test(given.value)) return readCount({ ...given, least: 0, most: 3_155_760_000 });
+  if (/^\d{1,10}$/.test(given.value)) return readCount({ ...given, least: 0, most: MAX_WALL_TIME_SECONDS });
   if (!/^[\d:-]+$/.test(given.value))
     throw usageError(`${given.flag} '${given.value}': must be seconds, or [D-]HH:MM:SS as sacct prints it`);
   return through(given, parseWallTime) ?? 0;

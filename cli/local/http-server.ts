@@ -7,9 +7,9 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { APIGatewayEventRequestContextV2, APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import type { Verifier } from '#cli/local/sigv4-verify';
+import { MAX_BODY_BYTES } from '#contract/limits';
 import { BudgetError, ERROR_STATUS, type ErrorCode, invalid } from '#domain/errors';
 
-const BODY_LIMIT_BYTES = 64 * 1024;
 /** A client that is still sending does not read, so the rest of a body that is too large is read and thrown away, up to here. */
 const DRAIN_LIMIT_BYTES = 16 * 1024 * 1024;
 const DRAIN_LIMIT_MS = 10_000;
@@ -180,15 +180,15 @@ const readBody = (request: IncomingMessage): Promise<Buffer | 'drained' | 'aband
     };
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size <= BODY_LIMIT_BYTES) {
+      if (size <= MAX_BODY_BYTES) {
         chunks.push(chunk);
         return;
       }
       chunks.length = 0;
       giveUp ??= setTimeout(finish, DRAIN_LIMIT_MS, 'abandoned');
-      if (size > BODY_LIMIT_BYTES + DRAIN_LIMIT_BYTES) finish('abandoned');
+      if (size > MAX_BODY_BYTES + DRAIN_LIMIT_BYTES) finish('abandoned');
     });
-    request.once('end', () => finish(size <= BODY_LIMIT_BYTES ? Buffer.concat(chunks) : 'drained'));
+    request.once('end', () => finish(size <= MAX_BODY_BYTES ? Buffer.concat(chunks) : 'drained'));
     request.on('error', (error) => {
       clearTimeout(giveUp);
       fail(new ClientGone('the client went away while it sent its request', { cause: error }));
@@ -199,7 +199,7 @@ const readBody = (request: IncomingMessage): Promise<Buffer | 'drained' | 'aband
 class ClientGone extends Error {}
 
 const tooLarge = (body: 'drained' | 'abandoned', { requestId }: Arrival): Reply => {
-  const reply = errorReply('body_too_large', `the body is larger than ${BODY_LIMIT_BYTES} bytes: send less`, requestId);
+  const reply = errorReply('body_too_large', `the body is larger than ${MAX_BODY_BYTES} bytes: send less`, requestId);
   return body === 'drained' ? reply : { ...reply, hangUp: true };
 };
 

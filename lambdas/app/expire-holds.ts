@@ -79,13 +79,15 @@ const expireOne = async (world: World, hold: Hold, now: Instant): Promise<boolea
 
 /** Each cluster's heartbeat is read once a sweep. A cluster that never had an agent has none that could be missed. */
 const heartbeats = (world: World, now: Instant) => {
-  const stale = new Map<string, boolean>();
-  return async (cluster: string): Promise<boolean> => {
-    const known = stale.get(cluster);
-    if (known !== undefined) return known;
+  const stale = new Map<string, Promise<boolean>>();
+  const read = async (cluster: string): Promise<boolean> => {
     const heartbeat = await world.store.readCluster(cluster);
-    const isStale = heartbeat !== undefined && now - heartbeat.lastHeartbeat > HEARTBEAT_STALE_MS;
-    stale.set(cluster, isStale);
-    return isStale;
+    return heartbeat !== undefined && now - heartbeat.lastHeartbeat > HEARTBEAT_STALE_MS;
+  };
+  return (cluster: string): Promise<boolean> => {
+    // The promise is kept and not its value: four holds of one cluster may ask before the first is answered.
+    const asked = stale.get(cluster) ?? read(cluster);
+    stale.set(cluster, asked);
+    return asked;
   };
 };

@@ -10,9 +10,6 @@ import { type Entry, type Instant, spendAvailable } from '#domain/ledger';
 import type { MicroUsd } from '#domain/money';
 import { type BookedRun, isNodeFailure, isRestartedState, type RunUsage, repeats, runCost } from '#domain/run';
 
-/** DynamoDB takes 100 items in a transaction, and a run is two. */
-export const MAX_RUNS_PER_BATCH = 40;
-
 /** What somebody reports of one run. Either `actualCost` or `usage` is there. */
 export interface RunReport {
   /** Defaults to the hold's id where the hold has one task. */

@@ -28,6 +28,9 @@ import {
   wallTime,
 } from '#contract/fields';
 import { MAX_INSTANCE_TYPES } from '#contract/limits';
+import { MAX_ARRAY_TASKS } from '#domain/array-spec';
+import { MAX_RUNS_PER_BATCH } from '#domain/run';
+import { MAX_WALL_TIME_SECONDS } from '#domain/slurm-time';
 
 /** An object of exactly these fields, beside any that begin with x_. */
 export const exactly = <T extends z.core.$ZodLooseShape>(shape: T) =>
@@ -116,7 +119,7 @@ export type JobFields = Omit<z.output<typeof QuoteRequest>, 'deadline_ms'>;
 const runShape = {
   run_id: runId.optional(),
   actual_cost: usdFromZero.optional(),
-  elapsed_seconds: z.int().min(0).max(3_155_760_000).optional(),
+  elapsed_seconds: z.int().min(0).max(MAX_WALL_TIME_SECONDS).optional(),
   partition: partitionName.optional(),
   instances: instances.optional(),
   nodes: count.optional(),
@@ -128,7 +131,7 @@ const runShape = {
   ended_at: instant.optional(),
   state: state.optional(),
   final: z.boolean().optional(),
-  tasks: z.int().min(1).max(4_000_001).default(1),
+  tasks: z.int().min(1).max(MAX_ARRAY_TASKS).default(1),
   job_id: jobId.optional(),
   cluster: clusterName.optional(),
   account: accountName.optional(),
@@ -150,7 +153,7 @@ export const ReconcileRequest = exactly({ ...runShape, transaction_id: holdId.op
     message: 'is another than hold_id: give one of them',
     path: ['transaction_id'],
   });
-export const RunsRequest = exactly({ runs: z.array(Run).min(1).max(40) });
+export const RunsRequest = exactly({ runs: z.array(Run).min(1).max(MAX_RUNS_PER_BATCH) });
 export const CorrectRequest = exactly({ actual_cost: usdFromZero, correction_id: id(128), note: text(500) });
 
 export const BindRequest = exactly({ cluster: clusterName, job_id: jobId, submitted_at: instant, instances: instances.optional() });
@@ -165,7 +168,7 @@ export const AdjustRequest = exactly({
   memory_per_cpu: memory.optional(),
   account: accountName.optional(),
   partition: partitionList.optional(),
-  tasks: z.int().min(1).max(4_000_001).optional(),
+  tasks: z.int().min(1).max(MAX_ARRAY_TASKS).optional(),
   raise_only: z.boolean().default(false),
   deadline_ms: deadlineMs.optional(),
 });

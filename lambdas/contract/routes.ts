@@ -55,6 +55,3 @@ export type Operation = keyof typeof ROUTES;
 
 /** The operations that one function serves. */
 export type OperationOf<F extends FunctionName> = { [K in Operation]: (typeof ROUTES)[K]['servedBy'] extends F ? K : never }[Operation];
-
-export const operationsOf = (name: FunctionName): Operation[] =>
-  (Object.keys(ROUTES) as Operation[]).filter((operation) => ROUTES[operation].servedBy === name);

@@ -4,6 +4,9 @@ import { BudgetError } from '#domain/errors';
 /** Highest task index that we read. Slurm's MaxArraySize cannot exceed 4000001, and the highest index is one less. */
 export const MAX_ARRAY_INDEX = 4_000_000;
 
+/** Index 0 counts too. */
+export const MAX_ARRAY_TASKS = MAX_ARRAY_INDEX + 1;
+
 const MAX_TEXT_LENGTH = 65_536;
 const MAX_THROTTLE = 4_294_967_295; // Slurm keeps it in 32 bits.
 // Overlapping stepped ranges can only be counted by visiting their indices; this bounds the visits of one hostile text.

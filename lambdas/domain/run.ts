@@ -50,6 +50,9 @@ export interface RunUsage {
   readonly gpus?: number;
 }
 
+/** Runs that are booked at once: DynamoDB takes 100 items in a transaction, and a run is two. */
+export const MAX_RUNS_PER_BATCH = 40;
+
 /** A run that reports more corrections than this is a matter for a person, not for a retry. */
 export const MAX_CORRECTIONS = 50;
 

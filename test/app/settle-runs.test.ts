@@ -3,9 +3,10 @@ import { adjustHold } from '#app/adjust-hold';
 import { bindHold } from '#app/bind-hold';
 import { expireHolds } from '#app/expire-holds';
 import { releaseHold } from '#app/release-hold';
-import { MAX_RUNS_PER_BATCH, type RunReport, type SettleRequest, settleRuns } from '#app/settle-runs';
+import { type RunReport, type SettleRequest, settleRuns } from '#app/settle-runs';
 import { parseArraySpec } from '#domain/array-spec';
 import type { Job } from '#domain/job';
+import { MAX_RUNS_PER_BATCH } from '#domain/run';
 import { aModel, anAccount, DAY_MS, HOUR_MS, NOON } from '#test/support/builders';
 import { aPlacedHold, aWorld, columns, type TestWorld, theHold, within } from '#test/support/world';
 
