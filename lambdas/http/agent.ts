@@ -102,11 +102,16 @@ const listHoldsOfCluster = route({ query: ClusterHoldsQuery }, async ({ query },
 const beatCluster = route({ path: ClusterPath, body: ClusterRequest }, async ({ path, body }, { store, clock }) => {
   const now = clock.now();
   const { cluster } = path;
-  const stored = await store.beat({ cluster, clusterUid: body.cluster_uid, agentVersion: body.agent_version ?? null, lastHeartbeat: now });
+  const heartbeat = { cluster, clusterUid: body.cluster_uid, agentVersion: body.agent_version ?? null, lastHeartbeat: now };
+  const stored = await store.beat(heartbeat, now - HEARTBEAT_STALE_MS);
   if (stored.clusterUid !== body.cluster_uid) {
-    throw new BudgetError('cluster_conflict', `cluster name ${cluster} belongs to another cluster: give this one a name of its own`, {
-      cluster,
-    });
+    throw new BudgetError(
+      'cluster_conflict',
+      `cluster name ${cluster} belongs to another cluster that is running: give this one a name of its own, or wait five minutes if it has taken the other's place`,
+      {
+        cluster,
+      },
+    );
   }
   return ok({ cluster, stale_at: new Date(now + HEARTBEAT_STALE_MS).toISOString() });
 });
