@@ -80,23 +80,24 @@ const release = async (desk: Desk, { orphans }: AbsentParts, { hold_id }: HoldAn
  * is booked: slurmctld forgets jobs if it is killed before it has saved them, and nobody will ever account for those.
  */
 export const settleGone = async (desk: Desk, parts: AbsentParts): Promise<void> => {
-  if (!parts.snapshot.isWhole) return;
   const gone: TrackedHold[] = [];
   for (const tracked of parts.holds.all()) {
-    if (isShown(parts, tracked)) continue;
+    if (isShown(parts, tracked) || !parts.snapshot.shows(tracked.submissionId)) continue;
     tracked.absentSinceMs = Math.min(tracked.absentSinceMs ?? desk.now(), desk.now());
     if (tracked.nextLookMs <= desk.now() || tracked.nextLookMs > desk.now() + LONGEST_LOOK_AFTER_MS) gone.push(tracked);
   }
   if (gone.length === 0) return;
-  const rows = parts.hasAccounting ? await rowsOf(desk, parts, gone) : [];
-  if (rows === undefined) return;
+  const found = parts.hasAccounting ? await rowsOf(desk, parts, gone) : { rows: [], unread: new Set<string>() };
+  if (found === undefined) return;
+  const { rows, unread } = found;
   const cluster = desk.settings.cluster;
   await settleRuns(
     desk,
     parts,
     rows.flatMap((row) => endedRunOf(cluster, row) ?? []),
   );
-  const open = gone.filter(({ holdId }) => parts.holds.get(holdId) !== undefined);
+  // Of a row that cannot be read only a person can say what it cost, so its hold waits for one.
+  const open = gone.filter(({ holdId, submissionId }) => parts.holds.get(holdId) !== undefined && !unread.has(submissionId));
   await inParallel(open, HOLDS_AT_ONCE, (tracked) => closeOrWait(desk, parts, { tracked, rows }));
 };
 
@@ -111,8 +112,9 @@ const rowsOf = async (
   desk: Desk,
   { slurm, holds, onBadLine }: AbsentParts,
   gone: readonly TrackedHold[],
-): Promise<AccountedRun[] | undefined> => {
+): Promise<{ rows: AccountedRun[]; unread: ReadonlySet<string> } | undefined> => {
   const rows: AccountedRun[] = [];
+  const unread = new Set<string>();
   const wanted = new Set(gone);
   try {
     await slurm.runsOf(
@@ -121,9 +123,12 @@ const rowsOf = async (
         const tracked = holds.ofRun(row);
         if (tracked !== undefined && wanted.has(tracked)) rows.push(row);
       },
-      onBadLine,
+      (bad) => {
+        if (bad.submissionId !== undefined) unread.add(bad.submissionId);
+        onBadLine(bad);
+      },
     );
-    return rows;
+    return { rows, unread };
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'SlurmSilent') throw error;
     desk.complain(`nothing is known of ${gone.length} jobs that are gone: ${error.message}`);

@@ -42,6 +42,7 @@ export const keepJobs = async (desk: Desk, parts: KeepParts): Promise<void> => {
     }
     delete tracked.absentSinceMs;
     for (const over of sight(tracked, submission.jobs)) parts.onRunOver(tracked, over);
+    if (!parts.snapshot.shows(submission.id)) continue; // Other lines of it may say something else.
     const todo = changesOf(desk, parts, tracked, submission);
     if (todo.length > 0)
       work.push(async () => {

@@ -64,9 +64,9 @@ interface Group {
  */
 export const settleRuns = async (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Promise<number> => {
   const fresh = runs.filter((run) => !parts.booked.has(run.runId) && isOurs(desk, parts, run));
-  if (!parts.snapshot.isWhole) return fresh.length;
-  let left = 0;
-  await inParallel(groupsOf(desk, parts, fresh), HOLDS_AT_ONCE, async (group) => {
+  const clear = fresh.filter(({ submissionId }) => parts.snapshot.shows(submissionId));
+  let left = fresh.length - clear.length;
+  await inParallel(groupsOf(desk, parts, clear), HOLDS_AT_ONCE, async (group) => {
     left += await settleGroup(desk, parts, group);
   });
   return left;
