@@ -1,11 +1,12 @@
 // One pass of the agent: what Slurm says, compared with what the API holds, and made to agree. Each step may be repeated, and
 // the agent may die between any two of them: the next pass does what is left.
 import { releaseOrphans, settleGone } from '#cli/agent/absent';
+import type { KeepAside } from '#cli/agent/aside';
 import { attempt, type Counts, type Desk, noCounts, type Settings } from '#cli/agent/desk';
 import type { GuardConf } from '#cli/agent/guard-conf';
 import { createHolds, type Sighting, type TrackedHold } from '#cli/agent/holds';
 import { keepJobs } from '#cli/agent/keep';
-import { type ClusterFacts, type EpochSeconds, type OnBadLine, type Slurm, SlurmSilent } from '#cli/agent/ports';
+import { type ClusterFacts, type EpochSeconds, type OnBadLine, type Slurm, SlurmSilent, sentenceOfUnread } from '#cli/agent/ports';
 import { type EndedRun, endedRunOf, runOfOver, runOfSighting } from '#cli/agent/runs';
 import { createBookedRuns, type SendRuns, settleRuns } from '#cli/agent/settle';
 import { type Snapshot, takeSnapshot } from '#cli/agent/snapshot';
@@ -47,7 +48,7 @@ export interface AgentParts {
   readonly now: () => number;
   readonly sha256: (text: string) => string;
   readonly complain: (sentence: string) => void;
-  readonly keepAside: Desk['keepAside'];
+  readonly keepAside: KeepAside;
 }
 
 export interface PassReport {
@@ -85,8 +86,7 @@ export const createAgent = (parts: AgentParts): Agent => {
   const start = async (): Promise<NonNullable<typeof known>> => {
     const facts = await slurm.facts();
     const cluster = parts.settings.cluster ?? facts.clusterName;
-    const read = parts.state.read();
-    const state = read?.cluster === cluster ? read : await firstState(parts, cluster);
+    const state = parts.state.read(cluster) ?? (await firstState(parts, cluster));
     for (const [holdId, since] of state.orphans) orphans.set(holdId, since);
     return { facts, settings: { ...parts.settings, cluster }, state };
   };
@@ -115,14 +115,13 @@ export const createAgent = (parts: AgentParts): Agent => {
         settings,
         counts: noCounts(),
         keepAside: (what) => {
-          desk.counts.keptAside += 1;
-          parts.keepAside(what);
+          if (parts.keepAside(what)) desk.counts.keptAside += 1;
         },
         unknownAccount: (account) => {
           unknownAccounts[account] = (unknownAccounts[account] ?? 0) + 1;
         },
       };
-      const onBadLine: OnBadLine = ({ source, line, problem }) => desk.keepAside({ reason: `${source}: a line ${problem}`, entry: line });
+      const onBadLine: OnBadLine = (bad) => desk.keepAside({ reason: sentenceOfUnread(bad), entry: bad.line });
 
       await beat(desk);
       if (now() - listedAllMs > LIST_ALL_AFTER_MS || now() < listedAllMs) await listAll(cluster, state.seen);
@@ -173,8 +172,9 @@ export const createAgent = (parts: AgentParts): Agent => {
       if (!known.facts.hasAccounting || ended !== undefined) await releaseOrphans(desk, absent);
       await parts.drains.costFiles?.(desk, ({ jobId }) => holdOfJob(parts, { cluster, jobId, holds }));
 
-      if (left === 0 && ended !== undefined) await moveWatermark({ slurm, state, until: began });
-      booked.forgetBefore(state.watermark - OVERLAP_SECONDS);
+      if (left === 0 && ended !== undefined) await moveWatermark({ slurm, state, until: began, problems });
+      if (known.facts.hasAccounting) booked.forgetBefore(state.watermark - OVERLAP_SECONDS);
+      else if (snapshot.isWhole) booked.forgetBefore(oldestEndIn(snapshot, began));
       for (const id of postponed.keys()) if (!snapshot.submissions.has(id)) postponed.delete(id);
       parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds) });
       return {
@@ -282,13 +282,24 @@ const endedIn = async (
 };
 
 /** slurmctld holds records back while slurmdbd is away, so the watermark moves only when it has none, and not in every pass. */
-const moveWatermark = async ({ slurm, state, until }: { slurm: Slurm; state: AgentState; until: EpochSeconds }): Promise<void> => {
+const moveWatermark = async ({
+  slurm,
+  state,
+  until,
+  problems,
+}: {
+  slurm: Slurm;
+  state: AgentState;
+  until: EpochSeconds;
+  problems: string[];
+}): Promise<void> => {
   const next = until - OVERLAP_SECONDS;
   if (Math.abs(next - state.watermark) < WATERMARK_AGE_SECONDS) return;
   try {
     if ((await slurm.accountingBacklog()) === 0) state.watermark = next;
   } catch (error) {
     if (!(error instanceof SlurmSilent)) throw error;
+    problems.push(error.message);
   }
 };
 
@@ -310,9 +321,13 @@ const isPositive = async (
   }
 };
 
-/** Looks that follow each other within squeue's memory have missed nothing. */
+/** Without accounting, squeue shows an ended job again and again until it forgets it; no other run can come twice. */
+const oldestEndIn = ({ over }: Snapshot, began: EpochSeconds): EpochSeconds =>
+  over.reduce((oldest, { endedAt }) => Math.min(oldest, endedAt ?? began), began);
+
+/** Looks that follow each other within squeue's memory have missed nothing. With accounting, nobody asks. */
 const noteLook = (state: AgentState, { known, snapshot, nowMs }: { known: ClusterFacts; snapshot: Snapshot; nowMs: number }): void => {
-  if (!snapshot.isWhole) return;
+  if (!snapshot.isWhole || known.hasAccounting) return;
   const gapMs = nowMs - state.lastLookMs;
   if (gapMs < 0 || gapMs > known.minJobAgeSeconds * 1000) state.watchedSinceMs = nowMs;
   state.lastLookMs = nowMs;
