@@ -22,6 +22,8 @@ export interface AbsentParts extends SettleParts {
   readonly onBadLine: OnBadLine;
   /** Whether Slurm's silence means something now; asked only if there is a silence to judge. */
   readonly positiveWord: () => Promise<boolean>;
+  /** When squeue was asked. */
+  readonly lookedAtMs: number;
   /** Without accounting: since when each look followed the one before within squeue's memory. */
   readonly watchedSinceMs: number;
 }
@@ -83,7 +85,7 @@ export const settleGone = async (desk: Desk, parts: AbsentParts): Promise<void> 
   const gone: TrackedHold[] = [];
   for (const tracked of parts.holds.all()) {
     if (isShown(parts, tracked) || !parts.snapshot.shows(tracked.submissionId)) continue;
-    tracked.absentSinceMs = Math.min(tracked.absentSinceMs ?? desk.now(), desk.now());
+    tracked.absentSinceMs = Math.min(tracked.absentSinceMs ?? parts.lookedAtMs, parts.lookedAtMs);
     if (tracked.nextLookMs <= desk.now() || tracked.nextLookMs > desk.now() + LONGEST_LOOK_AFTER_MS) gone.push(tracked);
   }
   if (gone.length === 0) return;
@@ -159,7 +161,7 @@ const close = async (
   const { holdId } = tracked;
   const mine = rows.filter((row) => parts.holds.ofRun(row) === tracked);
   const lost = [...sightingsOf(tracked, mine).values()];
-  if (lost.length === 0 && mine.length === 0 && !tracked.wasSeen) return; // Nobody knows whether it ran: its hold expires.
+  if (lost.length === 0 && mine.length === 0 && mayHaveRunUnseen(parts, tracked)) return; // Nobody knows what it cost: its hold expires.
   if (lost.length > 0)
     await settleRuns(
       desk,
@@ -176,6 +178,10 @@ const close = async (
   else parts.holds.forget(holdId);
 };
 
+/** Without slurmdbd, a job that waited when it was last seen may have run and ended before the look that missed it. */
+const mayHaveRunUnseen = ({ hasAccounting, watchedSinceMs }: AbsentParts, { wasSeen, absentSinceMs = 0 }: TrackedHold): boolean =>
+  !wasSeen || (!hasAccounting && absentSinceMs <= watchedSinceMs);
+
 /** What was seen or begun, and has no row with an end. */
 const sightingsOf = (tracked: TrackedHold, rows: readonly AccountedRun[]): Map<string, Sighting> => {
   const sightings = new Map(tracked.sightings);
@@ -191,15 +197,18 @@ const sightingsOf = (tracked: TrackedHold, rows: readonly AccountedRun[]): Map<s
   return sightings;
 };
 
-/** Charged until it was first missed: its instance ran for at least as long, and at most one look longer. */
-export const runOfLost = (desk: Desk, tracked: TrackedHold, sighting: Sighting): EndedRun =>
-  runOfSighting(desk.settings.cluster, {
+/** Charged until it was first missed, but nobody's absence makes it longer than Slurm would have let it run. */
+export const runOfLost = (desk: Desk, tracked: TrackedHold, sighting: Sighting): EndedRun => {
+  const missedAt = Math.floor((tracked.absentSinceMs ?? desk.now()) / 1000) satisfies EpochSeconds;
+  const limitAt = tracked.wallTimeSeconds === 0 ? missedAt : sighting.startedAt + tracked.wallTimeSeconds;
+  return runOfSighting(desk.settings.cluster, {
     sighting,
-    endedAt: Math.floor((tracked.absentSinceMs ?? desk.now()) / 1000) satisfies EpochSeconds,
+    endedAt: Math.min(missedAt, limitAt),
     submissionId: tracked.submissionId,
     account: tracked.account,
     submittedAt: Math.max(...tracked.submittedAts),
   });
+};
 
 const settleRest = async (
   desk: Desk,

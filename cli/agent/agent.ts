@@ -4,7 +4,7 @@ import { releaseOrphans, settleGone } from '#cli/agent/absent';
 import type { KeepAside } from '#cli/agent/aside';
 import { attempt, type Counts, type Desk, noCounts, type Settings } from '#cli/agent/desk';
 import type { GuardConf } from '#cli/agent/guard-conf';
-import { createHolds, type Sighting, type TrackedHold } from '#cli/agent/holds';
+import { createHolds, type Holds, type RunOver, sight, type TrackedHold } from '#cli/agent/holds';
 import { keepJobs } from '#cli/agent/keep';
 import { type ClusterFacts, type EpochSeconds, type OnBadLine, type Slurm, SlurmSilent, sentenceOfUnread } from '#cli/agent/ports';
 import { type EndedRun, endedRunOf, runOfOver, runOfSighting } from '#cli/agent/runs';
@@ -79,6 +79,8 @@ export const createAgent = (parts: AgentParts): Agent => {
   const booked = createBookedRuns();
   const orphans = new Map<string, number>();
   const postponed = new Map<string, number>();
+  /** Without accounting: runs of requeued jobs that are not booked yet; squeue shows them no more. */
+  const requeued = new Map<string, EndedRun>();
   const send = parts.send ?? sendTo(api);
   let known: { facts: ClusterFacts; settings: Settings; state: AgentState } | undefined;
   let listedAllMs = Number.NEGATIVE_INFINITY;
@@ -139,19 +141,25 @@ export const createAgent = (parts: AgentParts): Agent => {
       }
 
       const ended = known.facts.hasAccounting ? await read(from, began + 1) : undefined;
+      const lookedAtMs = now();
       const snapshot = await takeSnapshot(slurm, onBadLine);
       if (snapshot.problem !== undefined) problems.push(snapshot.problem);
       const unbound = new Map((await listHolds(api, { cluster, bound: 'false' })).map((hold) => [hold.hold_id, hold]));
-      noteLook(state, { known: known.facts, snapshot, nowMs: now() });
+      noteLook(state, { known: known.facts, snapshot, nowMs: lookedAtMs });
 
-      const over: EndedRun[] = [];
-      const onRunOver = (tracked: TrackedHold, sighting: Sighting): void => {
-        if (known?.facts.hasAccounting === false) over.push(runOfRequeued(cluster, { tracked, sighting, endedAt: began }));
+      const onRunOver = (tracked: TrackedHold, over: RunOver): void => {
+        if (known?.facts.hasAccounting !== false) return; // Its row will come.
+        const run = runOfRequeued(cluster, { tracked, over, noticedAt: began });
+        requeued.set(run.runId, run);
       };
       await keepJobs(desk, { holds, snapshot, unbound, postponed, onRunOver });
 
-      const seenOver = known.facts.hasAccounting ? [] : snapshot.over.flatMap((job) => runOfOver(cluster, job) ?? []);
-      const left = await settleRuns(desk, { ...settleParts, snapshot }, [...(ended ?? []), ...over, ...seenOver]);
+      const left = await settleRuns(desk, { ...settleParts, snapshot }, [
+        ...(ended ?? []),
+        ...(known.facts.hasAccounting ? [] : overIn(cluster, { holds, snapshot, onRunOver })),
+        ...requeued.values(),
+      ]);
+      for (const runId of requeued.keys()) if (booked.has(runId)) requeued.delete(runId);
 
       const positiveWord = once(async () => {
         if (known === undefined || !snapshot.isWhole || (known.facts.hasAccounting && ended === undefined)) return false;
@@ -162,6 +170,7 @@ export const createAgent = (parts: AgentParts): Agent => {
         snapshot,
         slurm,
         hasAccounting: known.facts.hasAccounting,
+        lookedAtMs,
         unbound,
         orphans,
         onBadLine,
@@ -176,7 +185,8 @@ export const createAgent = (parts: AgentParts): Agent => {
       if (known.facts.hasAccounting) booked.forgetBefore(state.watermark - OVERLAP_SECONDS);
       else if (snapshot.isWhole) booked.forgetBefore(oldestEndIn(snapshot, began));
       for (const id of postponed.keys()) if (!snapshot.submissions.has(id)) postponed.delete(id);
-      parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds) });
+      // While a requeued run waits to be booked, only the state before still has it.
+      if (requeued.size === 0) parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds) });
       return {
         cluster,
         counts: desk.counts,
@@ -333,14 +343,26 @@ const noteLook = (state: AgentState, { known, snapshot, nowMs }: { known: Cluste
   state.lastLookMs = nowMs;
 };
 
-/** Nobody saw the moment, so it is charged until it was missed. */
+/** What squeue still remembers of jobs that are over, each run for itself. */
+const overIn = (
+  cluster: string,
+  { holds, snapshot, onRunOver }: { holds: Holds; snapshot: Snapshot; onRunOver: (tracked: TrackedHold, over: RunOver) => void },
+): EndedRun[] => {
+  for (const job of snapshot.over) {
+    const tracked = holds.ofRun(job);
+    if (tracked !== undefined) for (const over of sight(tracked, [job])) onRunOver(tracked, over);
+  }
+  return snapshot.over.flatMap((job) => runOfOver(cluster, job) ?? []);
+};
+
+/** The run was over when its job was submitted anew; charged until it was noticed if Slurm does not say when that was. */
 const runOfRequeued = (
   cluster: string,
-  { tracked, sighting, endedAt }: { tracked: TrackedHold; sighting: Sighting; endedAt: EpochSeconds },
+  { tracked, over: { sighting, requeuedAt }, noticedAt }: { tracked: TrackedHold; over: RunOver; noticedAt: EpochSeconds },
 ): EndedRun => ({
   ...runOfSighting(cluster, {
     sighting,
-    endedAt,
+    endedAt: requeuedAt > sighting.startedAt ? requeuedAt : noticedAt,
     submissionId: tracked.submissionId,
     account: tracked.account,
     submittedAt: Math.max(...tracked.submittedAts),

@@ -1,6 +1,6 @@
 // Jobs in the queue: each guarded one has an open hold that is bound to it, large enough, and not about to expire.
 import { attempt, type Desk, inParallel } from '#cli/agent/desk';
-import { type Holds, holdIdOf, type Sighting, sight, submittedAtOf, type TrackedHold } from '#cli/agent/holds';
+import { type Holds, holdIdOf, type RunOver, sight, submittedAtOf, type TrackedHold } from '#cli/agent/holds';
 import type { QueuedJob } from '#cli/agent/ports';
 import { isoOf } from '#cli/agent/runs';
 import { hasNodes, type Snapshot, type Submission } from '#cli/agent/snapshot';
@@ -28,7 +28,7 @@ export interface KeepParts {
   /** What could not be done, by submission, and when to try it again. */
   readonly postponed: Map<string, number>;
   /** Runs that ended unseen, since their jobs were requeued between two looks. */
-  readonly onRunOver: (tracked: TrackedHold, sighting: Sighting) => void;
+  readonly onRunOver: (tracked: TrackedHold, over: RunOver) => void;
 }
 
 /** Look after every job that squeue shows. */

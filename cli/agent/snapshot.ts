@@ -22,6 +22,8 @@ const WITH_NODES: ReadonlySet<string> = new Set(['RUNNING', 'SUSPENDED', 'STOPPE
 
 export const hasNodes = (job: QueuedJob): boolean => WITH_NODES.has(job.state) && job.startedAt !== null;
 
+export const isEnding = ({ state }: QueuedJob): boolean => ENDING.has(state);
+
 export type Liveness = 'alive' | 'ending' | 'gone';
 
 /** All that squeue shows of one job, one array or one component of a het job, as far as it is not over. */
