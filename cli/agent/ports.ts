@@ -34,6 +34,8 @@ export interface QueuedJob {
   readonly restarts: number;
   /** Slurm's list of what the job has, or waits for. */
   readonly tres: string;
+  /** Where it runs or ran; empty if it has not been given nodes. */
+  readonly nodeList: string;
   /** Named in its admin_comment. */
   readonly holdId?: string;
 }

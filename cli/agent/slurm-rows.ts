@@ -22,11 +22,12 @@ export const SQUEUE_FORMAT = [
   'EndTime',
   'RestartCnt',
   'tres-alloc',
+  'NodeList',
   'admin_comment',
 ]
   .map((field) => `${field}:|`)
   .join(',');
-const SQUEUE_COLUMNS = 16;
+const SQUEUE_COLUMNS = 17;
 
 export const SACCT_FORMAT =
   'DBIndex,JobIDRaw,JobID,Cluster,User,Account,Partition,State,Submit,Start,End,ElapsedRaw,AllocNodes,AllocTRES,NodeList,AdminComment';
@@ -47,11 +48,30 @@ export const submissionIdIn = (source: 'squeue' | 'sacct', line: string): string
   return /^(\d{1,20})_/.exec(arrayId)?.[1] ?? (/^\d{1,20}(?:\+\d+)?$/.test(arrayId) ? jobId : undefined);
 };
 
+type Five = [string, string, string, string, string];
+type Sixteen = [...Five, ...Five, ...Five, string];
+
 /** @throws BadLine */
 export const parseQueuedJob = (line: string): QueuedJob => {
   const columns = columnsOf(line, SQUEUE_COLUMNS + 1); // The last one ends with a bar, too.
-  const [jobId, arrayId, account, user, partition, state, nodes, maxNodes, cpus, limit, submitted, started, ended, restarts, tres] =
-    columns as [string, string, string, string, string, string, string, string, string, string, string, string, string, string, string];
+  const [
+    jobId,
+    arrayId,
+    account,
+    user,
+    partition,
+    state,
+    nodes,
+    maxNodes,
+    cpus,
+    limit,
+    submitted,
+    started,
+    ended,
+    restarts,
+    tres,
+    nodeList,
+  ] = columns.slice(0, 16) as Sixteen;
   return {
     jobId: numberOf('JobID', jobId),
     ...submissionOf(jobId, arrayId),
@@ -68,6 +88,7 @@ export const parseQueuedJob = (line: string): QueuedJob => {
     endedAt: timeOf('EndTime', ended),
     restarts: countOf('RestartCnt', restarts),
     tres: textOf(tres),
+    nodeList: textOf(nodeList),
     ...holdIn(columns[SQUEUE_COLUMNS - 1] as string),
   };
 };

@@ -88,7 +88,23 @@ export interface QueueLine {
 export const queueLine = (line: QueueLine): string => {
   const { id, arrayId = id, account = 'physics', partition = 'aws', state = 'RUNNING', submitted, started, ended, comment } = line;
   const times = [submitted, started ?? 'N/A', ended ?? (started === undefined ? 'N/A' : started + 3600)];
-  const columns = [id, arrayId, account, 'alice', partition, state, 1, 1, 1, '1:00:00', ...times, 0, 'cpu=1,node=1', comment ?? '(null)'];
+  const columns = [
+    id,
+    arrayId,
+    account,
+    'alice',
+    partition,
+    state,
+    1,
+    1,
+    1,
+    '1:00:00',
+    ...times,
+    0,
+    'cpu=1,node=1',
+    started === undefined ? '' : 'node1',
+    comment ?? '(null)',
+  ];
   return `${columns.join('|')}|\n`;
 };
 
@@ -120,7 +136,7 @@ export interface AgentMachine {
   /** `asbb OPTIONS agent ARGS`, to its end. */
   run(args: readonly string[], options?: readonly string[]): Promise<Ended>;
   /** The same, which somebody else ends. */
-  start(args: readonly string[]): RunningAgent;
+  start(args: readonly string[], options?: readonly string[]): RunningAgent;
 }
 
 export interface Ended {

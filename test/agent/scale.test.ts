@@ -171,13 +171,13 @@ describe('live jobs', () => {
   const job = (id: number, changes: Partial<QueuedJob>): QueuedJob => ({
     ...{ jobId: String(id), submissionId: String(id), account: 'physics', user: 'alice', partition: 'aws', state: 'PENDING' },
     ...{ nodes: 1, maxNodes: 1, cpus: 1, timeLimitSeconds: 3600, submittedAt: NOON_SECONDS - 3600, startedAt: null, endedAt: null },
-    ...{ restarts: 0, tres: 'cpu=1,node=1', ...changes },
+    ...{ restarts: 0, tres: 'cpu=1,node=1', nodeList: '', ...changes },
   });
 
   it('one that runs is never extended; one that waits is, twice a day', async () => {
     const service = await aService();
     for (let id = 1; id <= 20; id++) await boundHold(service, { jobId: String(id) });
-    const running = { state: 'RUNNING', startedAt: NOON_SECONDS, timeLimitSeconds: 3600 };
+    const running = { state: 'RUNNING', startedAt: NOON_SECONDS, timeLimitSeconds: 3600, nodeList: 'node1' };
     const jobs = Array.from({ length: 20 }, (_, index) => job(index + 1, index < 10 ? running : {}));
     const agent = anAgent(service, { slurm: aSimulatedSlurm({ queue: () => jobs }), state: aStateInMemory<StateFile>() });
     await agent.pass();

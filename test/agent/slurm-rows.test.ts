@@ -7,7 +7,7 @@ const MARK = `asbb:${HOLD}`;
 
 /** A line of squeue; `changes` by column, counted from 0. */
 const queued = (changes: Readonly<Record<number, string>> = {}): string => {
-  const columns = `1|1|physics|alice|aws|RUNNING|1|1|1|1:00:00|1795595495|1795595497|1795599097|0|cpu=1,mem=1G,node=1,billing=1|${MARK}|`;
+  const columns = `1|1|physics|alice|aws|RUNNING|1|1|1|1:00:00|1795595495|1795595497|1795599097|0|cpu=1,mem=1G,node=1,billing=1|node1|${MARK}|`;
   return changed(columns, changes);
 };
 
@@ -41,6 +41,7 @@ describe('a line of squeue', () => {
       endedAt: 1795599097,
       restarts: 0,
       tres: 'cpu=1,mem=1G,node=1,billing=1',
+      nodeList: 'node1',
       holdId: HOLD,
     });
   });
@@ -49,37 +50,37 @@ describe('a line of squeue', () => {
   it.each([
     [
       'a waiting array with a throttle, which has the guess of a start',
-      `3|3_[0-3%2]|physics|alice|aws|PENDING|1|1|1|1:00:00|1795595495|1795599097|1795602697|0|cpu=1,mem=140000M,node=1,billing=1|${MARK}|`,
+      `3|3_[0-3%2]|physics|alice|aws|PENDING|1|1|1|1:00:00|1795595495|1795599097|1795602697|0|cpu=1,mem=140000M,node=1,billing=1||${MARK}|`,
       { jobId: '3', submissionId: '3', tasks: [{ first: 0, last: 3, step: 1 }], state: 'PENDING', startedAt: 1795599097, holdId: HOLD },
     ],
     [
       'every second task, and days',
-      `2|2_[1-1999:2%3]|physics|alice|aws|PENDING|1|1|1|2-01:03:00|1795595495|N/A|N/A|0|cpu=1,mem=140000M,node=1,billing=1|${MARK}|`,
+      `2|2_[1-1999:2%3]|physics|alice|aws|PENDING|1|1|1|2-01:03:00|1795595495|N/A|N/A|0|cpu=1,mem=140000M,node=1,billing=1||${MARK}|`,
       { submissionId: '2', tasks: [{ first: 1, last: 1999, step: 2 }], timeLimitSeconds: 176_580, startedAt: null, endedAt: null },
     ],
     [
       'an array that was cancelled while it waited: its end is its start',
-      `2|2_[1-1999:2%3]|physics|alice|aws|CANCELLED|1|1|1|2-01:03:00|1795595495|1795595497|1795595497|0|cpu=1,mem=140000M,node=1,billing=1|${MARK}|`,
+      `2|2_[1-1999:2%3]|physics|alice|aws|CANCELLED|1|1|1|2-01:03:00|1795595495|1795595497|1795595497|0|cpu=1,mem=140000M,node=1,billing=1||${MARK}|`,
       { submissionId: '2', state: 'CANCELLED', startedAt: 1795595497, endedAt: 1795595497 },
     ],
     [
       'a task with a number of its own',
-      `12|3_2|physics|alice|aws|COMPLETED|1|1|1|1:00:00|1795595495|1795595503|1795595505|0|cpu=1,mem=1G,node=1,billing=1|${MARK}|`,
+      `12|3_2|physics|alice|aws|COMPLETED|1|1|1|1:00:00|1795595495|1795595503|1795595505|0|cpu=1,mem=1G,node=1,billing=1||${MARK}|`,
       { jobId: '12', submissionId: '3', tasks: [{ first: 2, last: 2, step: 1 }], startedAt: 1795595503, endedAt: 1795595505 },
     ],
     [
       'a component of a het job, whose number and hold are its own',
-      `9|8+1|physics|alice|aws|PENDING|1|1|1|5:00|1795595495|N/A|N/A|0|cpu=1,mem=140000M,node=1,billing=1|${MARK}|`,
+      `9|8+1|physics|alice|aws|PENDING|1|1|1|5:00|1795595495|N/A|N/A|0|cpu=1,mem=140000M,node=1,billing=1||${MARK}|`,
       { jobId: '9', submissionId: '9', timeLimitSeconds: 300 },
     ],
     [
       'a list of partitions, and a range of nodes',
-      `5|5|physics|alice|aws,local|PENDING|2|8|1|9:00|1795595495|N/A|N/A|0|cpu=1,mem=280000M,node=2,billing=1|${MARK}|`,
+      `5|5|physics|alice|aws,local|PENDING|2|8|1|9:00|1795595495|N/A|N/A|0|cpu=1,mem=280000M,node=2,billing=1||${MARK}|`,
       { partition: 'aws,local', nodes: 2, maxNodes: 8 },
     ],
     [
       'a job that was requeued and is not yet gone from its nodes',
-      `1|1|physics|alice|aws|COMPLETING|1|1|1|1:00:00|1795595495|1795595497|1795599097|1|cpu=1,mem=1G,node=1,billing=1|${MARK}|`,
+      `1|1|physics|alice|aws|COMPLETING|1|1|1|1:00:00|1795595495|1795595497|1795599097|1|cpu=1,mem=1G,node=1,billing=1||${MARK}|`,
       { state: 'COMPLETING', restarts: 1 },
     ],
   ])('%s', (_, line, expected) => {
@@ -87,7 +88,7 @@ describe('a line of squeue', () => {
   });
 
   it.each([
-    ['no limit, no mark', queued({ 9: 'UNLIMITED', 15: '(null)' }), { timeLimitSeconds: null }],
+    ['no limit, no mark', queued({ 9: 'UNLIMITED', 16: '(null)' }), { timeLimitSeconds: null }],
     ['a limit that is not set', queued({ 9: 'NOT_SET' }), { timeLimitSeconds: null }],
     ['an account in capitals', queued({ 2: 'PHYSICS' }), { account: 'physics' }],
     ['no account', queued({ 2: '(null)' }), { account: '' }],
@@ -97,10 +98,10 @@ describe('a line of squeue', () => {
       { account: '', user: '', partition: '', maxNodes: 0, tres: '' },
     ],
     ['large counts, shortened', queued({ 6: '2K', 8: '16K' }), { nodes: 2048, cpus: 16_384 }],
-    ['the mark after somebody else’s words and bars', queued({ 15: `chain|of|custody ${MARK}` }), { holdId: HOLD }],
+    ['the mark after somebody else’s words and bars', queued({ 16: `chain|of|custody ${MARK}` }), { holdId: HOLD }],
     [
       'two marks: the plugin appends its own',
-      queued({ 15: `asbb:${'0'.repeat(8)}-0000-0000-0000-${'0'.repeat(12)} ${MARK}` }),
+      queued({ 16: `asbb:${'0'.repeat(8)}-0000-0000-0000-${'0'.repeat(12)} ${MARK}` }),
       { holdId: HOLD },
     ],
     ['a task list that Slurm cut off', queued({ 1: '1_[1,3,5,...]' }), { submissionId: '1', tasks: 'unknown' }],
@@ -109,12 +110,12 @@ describe('a line of squeue', () => {
   });
 
   it('what is no mark of ours is none', () => {
-    expect(parseQueuedJob(queued({ 15: 'asbb:not-an-id' }))).not.toHaveProperty('holdId');
-    expect(parseQueuedJob(queued({ 15: `x${MARK}` }))).not.toHaveProperty('holdId');
+    expect(parseQueuedJob(queued({ 16: 'asbb:not-an-id' }))).not.toHaveProperty('holdId');
+    expect(parseQueuedJob(queued({ 16: `x${MARK}` }))).not.toHaveProperty('holdId');
   });
 
   it.each([
-    ['too few columns', '1|1|physics|alice|aws|', 'has 6 columns instead of 17'],
+    ['too few columns', '1|1|physics|alice|aws|', 'has 6 columns instead of 18'],
     ['a job id that is no number', queued({ 0: 'one' }), "has JobID 'one', which is no number"],
     ['a negative job id', queued({ 0: '-1' }), "has JobID '-1', which is no number"],
     ['tasks of no array', queued({ 1: '1_[3-1]' }), "has tasks '[3-1]', which are none of an array"],

@@ -1,8 +1,9 @@
 // `npm run bench`: every figure of docs/benchmarks.md, each with what it is compared to, in one run.
 //
-//   npm run bench -- [http] [help] [memory]     all of them, or those named
-//   ASBB_BENCH_CHECKS=20000                     a shorter run of memory
+//   npm run bench -- [http] [help] [memory] [agent] [extends]     all of them, or those named
+//   ASBB_BENCH_CHECKS=20000                                       a shorter run of memory
 import { cpus, release, totalmem, type } from 'node:os';
+import { benchAgent, benchExtends } from '#test/bench/agent';
 import { benchHelp } from '#test/bench/help';
 import { benchHttp } from '#test/bench/http';
 import { markdownOf, type Section } from '#test/bench/measure';
@@ -14,6 +15,8 @@ const BENCHES: Readonly<Record<string, () => Section | Promise<Section>>> = {
   http: benchHttp,
   help: benchHelp,
   memory: () => benchMemory(CHECKS),
+  agent: () => benchAgent(),
+  extends: benchExtends,
 };
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BENCHES);
