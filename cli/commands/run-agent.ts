@@ -306,8 +306,10 @@ const guardOf = (context: Context, config: Config): GuardConf | undefined => {
   return undefined;
 };
 
-/** root has a place of its own; anybody else a folder at home. */
+/** systemd names one; root has a place of its own; anybody else a folder at home. */
 const stateFolderOf = ({ env, folders }: Context): string => {
+  const [ofService] = (env.STATE_DIRECTORY ?? '').split(':'); // systemd.exec(5)
+  if (ofService?.startsWith('/') === true) return ofService;
   if (process.getuid?.() === 0) return '/var/lib/asbb';
   const stateHome = env.XDG_STATE_HOME;
   return join(stateHome?.startsWith('/') === true ? stateHome : join(folders.home, '.local', 'state'), 'asbb');
