@@ -328,13 +328,12 @@ const markForced = async (desk: Desk, tracked: TrackedHold, { account }: Adjustm
 /** When the job's last run ends at the latest. */
 const neededUntilMs = (desk: Desk, tracked: TrackedHold, { jobs }: Submission): number => {
   const now = desk.now();
-  return Math.max(
-    ...jobs.map((job) => {
-      const limitMs = (job.timeLimitSeconds ?? tracked.wallTimeSeconds) * 1000;
-      const begunMs = hasNodes(job) && job.startedAt !== null ? job.startedAt * 1000 : now;
-      return Math.max(now, begunMs + limitMs);
-    }),
-  );
+  // An array may have more tasks than a call takes arguments.
+  return jobs.reduce((latest, job) => {
+    const limitMs = (job.timeLimitSeconds ?? tracked.wallTimeSeconds) * 1000;
+    const begunMs = hasNodes(job) && job.startedAt !== null ? job.startedAt * 1000 : now;
+    return Math.max(latest, begunMs + limitMs);
+  }, now);
 };
 
 /** Rarely: only when less than half of the margin is left, and then as far as the service grants. */
