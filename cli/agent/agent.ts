@@ -135,7 +135,7 @@ export const createAgent = (parts: AgentParts): Agent => {
       for (; known.facts.hasAccounting && from + WINDOW_SECONDS < began; from += WINDOW_SECONDS) {
         const window = await read(from, from + WINDOW_SECONDS);
         const snapshot = await takeSnapshot(slurm, onBadLine);
-        if (window === undefined || (await settleRuns(desk, { ...settleParts, snapshot }, window)) > 0) break;
+        if (window === undefined || (await settleRuns(desk, { ...settleParts, snapshot, unbound: new Map() }, window)) > 0) break;
         booked.forgetBefore(from);
       }
 
@@ -152,7 +152,7 @@ export const createAgent = (parts: AgentParts): Agent => {
       await keepJobs(desk, { holds, snapshot, unbound, postponed, onRunOver });
 
       const seenOver = known.facts.hasAccounting ? [] : snapshot.over.flatMap((job) => runOfOver(cluster, job) ?? []);
-      const left = await settleRuns(desk, { ...settleParts, snapshot }, [...(ended ?? []), ...over, ...seenOver]);
+      const left = await settleRuns(desk, { ...settleParts, snapshot, unbound }, [...(ended ?? []), ...over, ...seenOver]);
 
       const positiveWord = once(async () => {
         if (known === undefined || !snapshot.isWhole || (known.facts.hasAccounting && ended === undefined)) return false;
