@@ -112,8 +112,10 @@ const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'internal_error',
 ]);
 
+/** A refusal stays one: its sentence says all. Of a bug, the cause has the way to it. */
 const notBooked = (name: string, code: ErrorCode, cause: unknown): Error => {
   const problem = cause instanceof Error ? cause.message : String(cause);
   const outlook = PASSING.has(code) ? 'it is tried again' : 'unless somebody mends that, it ends in the dead-letter queue';
-  return new Error(`${name} is not booked: ${problem} (${code}); ${outlook}`, { cause });
+  const sentence = `${name} is not booked: ${problem} (${code}); ${outlook}`;
+  return cause instanceof BudgetError ? new BudgetError(code, sentence, cause.details, { cause }) : new Error(sentence, { cause });
 };
