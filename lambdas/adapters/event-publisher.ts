@@ -1,5 +1,5 @@
 // Ended runs onto the bus. EventBridge answers for each entry apart, so each is retried apart.
-import type { EventBridgeClient, PutEventsCommand, PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
+import type { EventBridgeClient, EventBridgeClientConfig, PutEventsCommand, PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
 import { createIds, systemClock } from '#adapters/system';
 import type { Clock, Ids } from '#app/ports';
 import { JOB_ENDED, type RunDetail, SLURM_SOURCE } from '#contract/events';
@@ -19,7 +19,7 @@ export interface EventPublisherOptions {
   /** @default AWS's own, or AWS_ENDPOINT_URL_EVENTBRIDGE */
   readonly endpoint?: string;
   /** @default as the SDK finds them */
-  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string; readonly sessionToken?: string };
+  readonly credentials?: NonNullable<EventBridgeClientConfig['credentials']>;
   /** Pauses between the tries. @default the clock on the wall */
   readonly clock?: Pick<Clock, 'sleep'>;
   /** Jitter of those pauses. @default real randomness */
@@ -27,9 +27,12 @@ export interface EventPublisherOptions {
 }
 
 /** Why a run is not on the bus, as far as anybody knows: when an answer got lost, it may be there all the same. */
-export interface Unpublished {
+export interface Unpublished extends Reason {
   /** Its place among the details given. */
   readonly index: number;
+}
+
+interface Reason {
   /** EventBridge's code or the SDK's, or `EntryTooLarge`. */
   readonly code: string;
   readonly message: string;
@@ -50,16 +53,16 @@ export const createEventPublisher = ({ bus, clock = systemClock, ids = createIds
     return sender;
   };
 
-  const putPart = async (part: readonly Entry[]): Promise<Unpublished[]> => {
+  const putPart = async (part: readonly Entry[]): Promise<Outcome> => {
     const { send } = await connected();
     let waiting = part;
     const failed: Unpublished[] = [];
     for (let tries = 1; ; tries++) {
-      const unpublished = await send(waiting);
+      const { unpublished, away } = await send(waiting);
       const isLast = tries === MAX_TRIES;
       failed.push(...unpublished.filter(({ passing }) => isLast || !passing).map(({ failure }) => failure));
       waiting = isLast ? [] : unpublished.filter(({ passing }) => passing).map(({ entry }) => entry);
-      if (waiting.length === 0) return failed;
+      if (waiting.length === 0) return { failed, away };
       await clock.sleep(ids.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** tries));
     }
   };
@@ -68,7 +71,12 @@ export const createEventPublisher = ({ bus, clock = systemClock, ids = createIds
     put: async (details) => {
       const entries = details.map((detail, index) => entryOf(bus, detail, index));
       const failed = entries.filter(isTooLarge).map(tooLarge);
-      for (const part of parts(entries.filter((entry) => !isTooLarge(entry)))) failed.push(...(await putPart(part)));
+      let away: Reason | undefined;
+      for (const part of parts(entries.filter((entry) => !isTooLarge(entry)))) {
+        const outcome = away === undefined ? await putPart(part) : unasked(part, away);
+        failed.push(...outcome.failed);
+        away = outcome.away;
+      }
       return { failed: failed.sort((one, other) => one.index - other.index) };
     },
     close: () => void sender?.then(({ client }) => client.destroy()),
@@ -83,7 +91,18 @@ interface Entry {
 
 interface Sender {
   readonly client: EventBridgeClient;
-  send(entries: readonly Entry[]): Promise<Attempted[]>;
+  send(entries: readonly Entry[]): Promise<Attempt>;
+}
+
+interface Attempt {
+  readonly unpublished: readonly Attempted[];
+  /** EventBridge takes nothing from us, whatever it is. */
+  readonly away: Reason | undefined;
+}
+
+interface Outcome {
+  readonly failed: readonly Unpublished[];
+  readonly away: Reason | undefined;
 }
 
 /** One entry that EventBridge did not take this time. */
@@ -99,6 +118,9 @@ const entryOf = (bus: string, detail: RunDetail, index: number): Entry => {
   const bytes = [SLURM_SOURCE, JOB_ENDED, Detail].reduce((sum, text) => sum + Buffer.byteLength(text), PUT_ENTRY_OVERHEAD_BYTES);
   return { index, bytes, request: { EventBusName: bus, Source: SLURM_SOURCE, DetailType: JOB_ENDED, Detail } };
 };
+
+/** Whoever does not answer one part would take as long not to answer each of the others. */
+const unasked = (part: readonly Entry[], away: Reason): Outcome => ({ failed: part.map(({ index }) => ({ index, ...away })), away });
 
 const isTooLarge = ({ bytes }: Entry): boolean => bytes > MAX_PUT_BYTES;
 
@@ -145,18 +167,21 @@ const PASSING_CODES: ReadonlySet<string> = new Set([
   'RequestLimitExceeded',
 ]);
 
-const attempt = async (client: EventBridgeClient, command: PutEventsCommand, entries: readonly Entry[]): Promise<Attempted[]> => {
+const attempt = async (client: EventBridgeClient, command: PutEventsCommand, entries: readonly Entry[]): Promise<Attempt> => {
   try {
     const { Entries = [] } = await client.send(command);
-    return entries.flatMap((entry, place) => {
+    const unpublished = entries.flatMap((entry, place) => {
       // Results are in the order of the entries. One that is missing was promised by nobody.
       const { EventId, ErrorCode = 'InternalFailure', ErrorMessage = 'EventBridge did not say what became of it' } = Entries[place] ?? {};
       if (EventId !== undefined) return [];
       return [{ entry, passing: PASSING_CODES.has(ErrorCode), failure: { index: entry.index, code: ErrorCode, message: ErrorMessage } }];
     });
+    return { unpublished, away: undefined };
   } catch (error) {
-    const { passing, code, message } = meaningOf(error);
-    return entries.map((entry) => ({ entry, passing, failure: { index: entry.index, code, message } }));
+    const { passing, ...reason } = meaningOf(error);
+    const unpublished = entries.map((entry) => ({ entry, passing, failure: { index: entry.index, ...reason } }));
+    // This one alone is about what was sent.
+    return { unpublished, away: reason.code === 'ValidationException' ? undefined : reason };
   }
 };
 
@@ -164,7 +189,7 @@ const attempt = async (client: EventBridgeClient, command: PutEventsCommand, ent
 const NO_ANSWER = new Set(['TimeoutError', 'RequestTimeout', 'AbortError']);
 
 /** What an error means that met the whole request. @throws what is a bug or a mistake of the configuration */
-const meaningOf = (thrown: unknown): { passing: boolean; code: string; message: string } => {
+const meaningOf = (thrown: unknown): Reason & { readonly passing: boolean } => {
   if (!(thrown instanceof Error)) throw new Error(`not an error was thrown: ${String(thrown)}`);
   const { name, message, code: systemCode, $metadata } = thrown as Error & { code?: unknown; $metadata?: { httpStatusCode?: number } };
   const status = $metadata?.httpStatusCode;
@@ -172,6 +197,7 @@ const meaningOf = (thrown: unknown): { passing: boolean; code: string; message: 
     // A body that is not EventBridge's, as a proxy in between sends it, is no answer either.
     return { passing: status >= 500 || status === 429 || PASSING_CODES.has(name) || thrown instanceof SyntaxError, code: name, message };
   }
+  if (thrown instanceof TypeError || thrown instanceof RangeError) throw thrown; // A URL that is none has a system code too.
   if (typeof systemCode === 'string') return { passing: true, code: systemCode, message };
   if (NO_ANSWER.has(name)) return { passing: true, code: name, message };
   if (name === 'CredentialsProviderError') return { passing: false, code: name, message };
