@@ -6,7 +6,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import type { AwsService } from '#cli/local/http-server';
 import type { RequestToVerify, Verifier } from '#cli/local/sigv4-verify';
-import { JOB_ENDED, SLURM_SOURCE } from '#contract/events';
+import { JOB_ENDED, JOB_ENDED_BATCH_SIZE, JOB_ENDED_MAX_RECEIVES, SLURM_SOURCE } from '#contract/events';
 import { id } from '#contract/fields';
 import { MAX_PUT_BYTES, MAX_PUT_ENTRIES } from '#contract/limits';
 
@@ -14,9 +14,6 @@ const TARGET_PREFIX = 'AWSEvents';
 const PUT_EVENTS = `${TARGET_PREFIX}.PutEvents`;
 /** Details are JSON within JSON, so a body may be twice as long as what it says, and then some. */
 const MAX_PUT_BODY_BYTES = 3 * MAX_PUT_BYTES;
-const BATCH_SIZE = 10;
-/** As the queue in AWS will have it: what fails so often is a matter for a person. */
-export const MAX_RECEIVES = 5;
 const RETRY_AFTER_MS = 1_000;
 /** Whoever puts more than is worked off is told to slow down. */
 const MAX_QUEUED = 10_000;
@@ -207,7 +204,7 @@ const createQueue = ({ handle, now, say, retryAfterMs = RETRY_AFTER_MS }: Omit<E
       },
     );
     for (const message of batch.filter(({ messageId }) => failed.has(messageId))) {
-      if (message.receives >= MAX_RECEIVES) bury(message);
+      if (message.receives >= JOB_ENDED_MAX_RECEIVES) bury(message);
       else waiting.push({ ...message, visibleAt: now() + retryAfterMs });
     }
   };
@@ -215,7 +212,7 @@ const createQueue = ({ handle, now, say, retryAfterMs = RETRY_AFTER_MS }: Omit<E
   const workOff = async (): Promise<void> => {
     while (!isStopped) {
       const at = now();
-      const batch = waiting.filter(({ visibleAt }) => visibleAt <= at).slice(0, BATCH_SIZE);
+      const batch = waiting.filter(({ visibleAt }) => visibleAt <= at).slice(0, JOB_ENDED_BATCH_SIZE);
       if (batch.length === 0) return;
       waiting = waiting.filter((message) => !batch.includes(message));
       await deliver(batch.map((message) => ({ ...message, receives: message.receives + 1 })));

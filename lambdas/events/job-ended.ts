@@ -2,7 +2,7 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import type { Clock, Services } from '#app/ports';
 import { settleRuns } from '#app/settle-runs';
-import { JobEndedEvent } from '#contract/events';
+import { JOB_ENDED_BUDGET_MS, JobEndedEvent } from '#contract/events';
 import { id } from '#contract/fields';
 import { parsed, parsedJson } from '#contract/parse';
 import type { ReconcileFields } from '#contract/requests';
@@ -10,8 +10,6 @@ import { toSettling } from '#contract/run-report';
 import { BudgetError, ERROR_STATUS, type ErrorCode } from '#domain/errors';
 import type { Instant } from '#domain/ledger';
 
-/** A record that is not begun by then goes back to the queue. The function's own timeout is longer: what was begun may end. */
-export const BATCH_BUDGET_MS = 25_000;
 /** Holds that are worked side by side. Those of one account conflict with each other, so more at once would only wait. */
 const HOLDS_AT_ONCE = 4;
 const OPERATION = 'jobEnded';
@@ -92,7 +90,7 @@ const isBooked = async (services: Services, { messageId, name, run }: Delivery, 
   const answered = { operation: OPERATION, arrivedAt, requestId: messageId };
   try {
     if (run instanceof BudgetError) throw run;
-    const world = services.world(arrivedAt + BATCH_BUDGET_MS);
+    const world = services.world(arrivedAt + JOB_ENDED_BUDGET_MS);
     await settleRuns(world, toSettling(run, world.settings.defaultCluster));
     telemetry.answered({ ...answered, status: 200, code: null });
     return true;

@@ -7,9 +7,12 @@ import { placeHold } from '#app/place-hold';
 import type { BudgetStore, Services, World } from '#app/ports';
 import type { Hold } from '#domain/hold';
 import type { Job } from '#domain/job';
-import { BATCH_BUDGET_MS, settleEndedJobs } from '#events/job-ended';
+import { settleEndedJobs } from '#events/job-ended';
 import { SETTINGS } from '#test/http/api';
 import { aJob, flatPartition, USD } from '#test/money/world';
+
+/** For what the test itself does with the store. */
+const PATIENCE_MS = 60_000;
 
 /** As EventBridge writes it, https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html */
 export const anEvent = (detail: unknown, given: Record<string, unknown> = {}): Record<string, unknown> => ({
@@ -74,7 +77,7 @@ export const aBench = async (store: BudgetStore): Promise<Bench> => {
       failed: ({ operation, requestId, error }) => void told.push({ operation, requestId, sentence: (error as Error).message }),
     },
   });
-  const world: World = { ...services.world(systemClock.now() + BATCH_BUDGET_MS), store };
+  const world: World = { ...services.world(systemClock.now() + PATIENCE_MS), store };
   await store.writePartition(flatPartition());
   const words = { name: null, description: null, startDate: null, endDate: null };
   await createAccount(world, { account: 'physics', limit: 1000n * USD, ...words });

@@ -8,6 +8,7 @@ import { bindHold } from '#app/bind-hold';
 import { type BudgetStore, StoreUnavailable } from '#app/ports';
 import { releaseHold } from '#app/release-hold';
 import { parseArraySpec } from '#domain/array-spec';
+import type { Hold } from '#domain/hold';
 import { useDynamoDb } from '#test/contract/dynamodb';
 import { aBench, anEvent, type Bench, columnsOf } from '#test/events/deliveries';
 import { readMoney, requireLaw } from '#test/properties/law';
@@ -187,6 +188,34 @@ describe('settleEndedJobs in memory', () => {
   });
 });
 
+describe('settleEndedJobs works off a batch', () => {
+  it('one hold at a time after the other in itself, and at most four side by side', async () => {
+    const table = createMemoryBudgets();
+    const inHand = new Map<string, number>();
+    const most = { ofOneHold: 0, inAll: 0 };
+    const readHold: BudgetStore['readHold'] = async (holdId) => {
+      inHand.set(holdId, (inHand.get(holdId) ?? 0) + 1);
+      most.ofOneHold = Math.max(most.ofOneHold, ...inHand.values());
+      most.inAll = Math.max(
+        most.inAll,
+        [...inHand.values()].reduce((sum, count) => sum + count, 0),
+      );
+      await new Promise((done) => setTimeout(done, 5));
+      inHand.set(holdId, (inHand.get(holdId) ?? 0) - 1);
+      return table.readHold(holdId);
+    };
+    bench = await aBench({ ...table, readHold });
+    const holds: Hold[] = [];
+    for (let count = 0; count < 6; count++) holds.push(await bench.place({ array: parseArraySpec('1-2') }));
+    const events = [1, 2].flatMap((task) =>
+      holds.map(({ holdId }, place) => anEvent({ hold_id: holdId, run_id: `hpc-${place}-${task}`, actual_cost: 1 })),
+    );
+    expect(await bench.deliver(...events)).toEqual([]);
+    expect(most).toEqual({ ofOneHold: 1, inAll: 4 });
+    expect(await money()).toEqual({ available: 988, held: 0, used: 12, limit: 1000 });
+  });
+});
+
 describe('settleEndedJobs when the table is away', () => {
   it('fails what it could not book, and books it at the next delivery', async () => {
     const table = createMemoryBudgets();
@@ -259,8 +288,8 @@ describe('the order of ended runs, and how often they come', () => {
     }),
   );
 
-  const afterwards = async (details: readonly unknown[], size: number) => {
-    bench = await aBench(createMemoryBudgets());
+  const afterwards = async (store: BudgetStore, details: readonly unknown[], size: number) => {
+    bench = await aBench(store);
     const [array, requeued, closed] = HOLDS;
     await bench.place({ array: parseArraySpec(`1-${TASKS}`), wallTimeSeconds: 601 }, array);
     await bench.place({}, requeued);
@@ -274,10 +303,20 @@ describe('the order of ended runs, and how often they come', () => {
     return { columns: await money(), holds: all.holds.map(({ amount, used, state, tasksEnded }) => ({ amount, used, state, tasksEnded })) };
   };
 
-  it('change nothing: any permutation with any repetitions ends as once and in order', async () => {
-    const property = fc.asyncProperty(lives, async ({ once, again, batch }) => {
-      expect(await afterwards(again, batch)).toEqual(await afterwards(once, 1));
-    });
-    await fc.assert(property, { numRuns: 300 });
+  /** Once and in order, against any permutation with any repetitions in batches of any size. */
+  const changesNothing = (numRuns: number, newStore: () => Promise<BudgetStore>) =>
+    fc.assert(
+      fc.asyncProperty(lives, async ({ once, again, batch }) => {
+        expect(await afterwards(await newStore(), again, batch)).toEqual(await afterwards(await newStore(), once, 1));
+      }),
+      { numRuns },
+    );
+
+  it('change nothing, 500 times in memory', () => changesNothing(500, async () => createMemoryBudgets()));
+
+  describe('on DynamoDB Local', () => {
+    const dynamo = useDynamoDb();
+    it('change nothing, 10 times', () =>
+      changesNothing(10, async () => createDynamoBudgets({ client: dynamo.document, table: await dynamo.fresh() })));
   });
 });
