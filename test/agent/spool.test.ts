@@ -330,7 +330,7 @@ describe.skipIf(!hasCompiler)('the plugin itself', () => {
     };
     while (running > 0) {
       await drainSpool({ ...spool, ...world }, { ...spoolSteps, take });
-      // A thousand times the agent's pace; much faster, and the plugin rightly refuses jobs, as the file is renamed all the time.
+      // A thousand times the agent's pace; much faster, and all that the plugin meets is renames.
       await new Promise((pass) => setTimeout(pass, 15));
     }
     await drainSpool({ ...spool, ...world });
