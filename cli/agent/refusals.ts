@@ -1,4 +1,5 @@
 // What a failed request means for something that waits on disk to be booked: try again in the next pass, or never.
+import { isFileError } from '#cli/agent/files';
 import { ApiError } from '#cli/api-client';
 import { CommandError, EXIT } from '#cli/exit';
 
@@ -29,6 +30,3 @@ export const sentenceOf = (error: unknown): string => {
 
 /** Whether the failure is only that nobody answers: the agent says that once for all that it asks. */
 export const isSilence = (error: unknown): boolean => error instanceof CommandError && error.exitCode === EXIT.unreachable;
-
-/** A system call that failed, as node:fs tells it. */
-export const isFileError = (error: unknown): error is NodeJS.ErrnoException => error instanceof Error && 'syscall' in error;
