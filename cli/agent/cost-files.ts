@@ -243,7 +243,7 @@ const pageOfHold = async (api: ApiClient, holdId: string, cursor: string | undef
   try {
     return await api.request('showHold', { path: { hold_id: holdId }, query: { limit: String(MAX_PAGE_SIZE), cursor } });
   } catch (error) {
-    if (isFinalRefusal(error) && error.code === 'hold_not_found') return undefined;
+    if (isFinalRefusal(error)) return undefined;
     throw error;
   }
 };

@@ -161,6 +161,14 @@ describe('a cost file of a job whose run is booked', () => {
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, corrected: 1 });
   });
 
+  it('from far ahead of its time is no reason to wait for that time', async () => {
+    const holdId = await aHold();
+    await book(holdId, { run_id: 'hpc-1' });
+    const place = aFolder({ 17: holdId });
+    place.drop('17', { ageS: -WEEK_S });
+    expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, corrected: 1 });
+  });
+
   it('charges nothing for what the site has absorbed', async () => {
     await api().request('putPartition', {
       path: { partition: 'absorbed' },
@@ -269,8 +277,11 @@ describe('a file waits', () => {
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, corrected: 1 });
   });
 
-  it('if its hold is one that the API does not know', async () => {
-    const place = aFolder({ 17: nextId() });
+  it.each([
+    ['an id that the API does not know', nextId()],
+    ['no id at all', 'nonsense'],
+  ])('if its hold is %s', async (_name, holdId) => {
+    const place = aFolder({ 17: holdId });
     place.drop('17');
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, waiting: 1 });
   });
@@ -279,9 +290,10 @@ describe('a file waits', () => {
 describe('a file is set aside, with a sentence', () => {
   const old = { ageS: WEEK_S + MINUTE_S };
   it.each<[name: string, hold: object | undefined, runs: object[], file: Dropped & { jobId?: string }, sentence: RegExp]>([
-    ['if it is not JSON', {}, [], { content: 'hello', ageS: 61 }, /because it is not|because is not JSON/],
+    ['if it is not JSON', {}, [], { content: 'hello', ageS: 61 }, /is not JSON/],
     ['if it is cut off for good', {}, [], { content: asbx('17').slice(0, 50), ageS: 61 }, /is not JSON/],
     ['if it is empty for good', {}, [], { content: '', ageS: 61 }, /is not JSON/],
+    ['if it is cut off, and from far ahead of its time', {}, [], { content: asbx('17').slice(0, 50), ageS: -WEEK_S }, /is not JSON/],
     ['if it is no object', {}, [], { content: '[]' }, /must be a JSON object/],
     ['if its cost is negative', {}, [], { content: asbx('17', { actual_cost: -1 }) }, /actual_cost -1 is negative: correct the file/],
     [
