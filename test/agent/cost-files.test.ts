@@ -284,6 +284,7 @@ describe('a file waits', () => {
     const place = aFolder({ 17: holdId });
     place.drop('17');
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, waiting: 1 });
+    expect(place.complaints).toEqual([]);
   });
 });
 
