@@ -20,7 +20,7 @@ const OVERLAP_SECONDS = 120;
 const WATERMARK_AGE_SECONDS = 300;
 /** A long absence is caught up window by window, each before a look at the queue, so that memory does not grow with it. */
 const WINDOW_SECONDS = 6 * 3600;
-/** Without any clue, an agent looks back for as long. */
+/** So long before its last heartbeat an agent looks back that has lost its state. What was booked then is not booked again. */
 const LOOK_BACK_SECONDS = 24 * 3600;
 /** Somebody else may have closed a hold, so all are listed again now and then. */
 const LIST_ALL_AFTER_MS = 15 * 60_000;
@@ -213,9 +213,10 @@ const firstState = async ({ api, now }: AgentParts, cluster: string): Promise<Ag
   const nowSeconds = Math.floor(now() / 1000);
   const lastBeat = await lastHeartbeatOf(api, cluster);
   const open = [...(await listHolds(api, { cluster, bound: 'true' })), ...(await listHolds(api, { cluster, bound: 'false' }))];
-  const adoptedAt = Math.min(nowSeconds, lastBeat ?? nowSeconds);
-  const oldest = open.reduce((first, { created_at }) => Math.min(first, Math.floor(Date.parse(created_at) / 1000)), adoptedAt);
-  const watermark = Math.max(Math.min(oldest, adoptedAt), lastBeat === undefined ? nowSeconds - LOOK_BACK_SECONDS : 0) - OVERLAP_SECONDS;
+  // A row may have been on its way when the agent was last heard, so a known cluster is looked back at for longer than that.
+  const adoptedAt = lastBeat === undefined ? nowSeconds : Math.min(lastBeat, nowSeconds) - LOOK_BACK_SECONDS;
+  const watermark =
+    open.reduce((first, { created_at }) => Math.min(first, Math.floor(Date.parse(created_at) / 1000)), adoptedAt) - OVERLAP_SECONDS;
   return { v: 1, cluster, adoptedAt, watermark, watchedSinceMs: now(), lastLookMs: now(), orphans: [], seen: [] };
 };
 
