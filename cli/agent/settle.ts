@@ -58,6 +58,8 @@ export interface SettleParts {
 interface Group {
   readonly target: RunTarget;
   readonly tracked: TrackedHold | undefined;
+  /** The hold as it is while the group is worked on; undefined if it is closed, or nobody knows it. */
+  readonly hold: { readonly holdId: string; account: string; readonly partition: string } | undefined;
   readonly runs: EndedRun[];
 }
 
@@ -91,10 +93,15 @@ const groupsOf = (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Gr
     const key = holdId ?? `${run.submissionId}@${run.submittedAt}`;
     const group = groups.get(key);
     const target = holdId === undefined ? { job: { job_id: run.submissionId } } : { holdId };
-    if (group === undefined) groups.set(key, { target, tracked, runs: [run] });
+    if (group === undefined) groups.set(key, { target, tracked, hold: openHoldOf(parts, tracked, holdId), runs: [run] });
     else group.runs.push(run);
   }
   return [...groups.values()];
+};
+
+const openHoldOf = ({ unbound }: SettleParts, tracked: TrackedHold | undefined, holdId: string | undefined): Group['hold'] => {
+  const hold = tracked ?? (holdId === undefined ? undefined : unbound.get(holdId));
+  return hold === undefined || holdId === undefined ? undefined : { holdId, account: hold.account, partition: hold.partition };
 };
 
 /** Whether a run that no hold is known for costs money that nobody has asked about. */
@@ -118,7 +125,7 @@ const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promis
     else ready.push({ run, wire });
   }
   for (const batch of batchesOf(ready)) {
-    if (await isWithItsAccount(desk, parts, group, batch)) left += await sendBatch(desk, parts, group, batch);
+    if (await isWithItsAccount(desk, group, batch)) left += await sendBatch(desk, parts, group, batch);
     else left += batch.length;
   }
   return left;
@@ -139,23 +146,15 @@ const batchesOf = (ready: Batch): Batch[] => {
 };
 
 /** A run is charged to the account of its hold, so a hold whose job was moved has to be moved first. False: it could not be, now. */
-const isWithItsAccount = async (
-  desk: Desk,
-  { holds, unbound }: SettleParts,
-  { target: { holdId } }: Group,
-  batch: Batch,
-): Promise<boolean> => {
-  const hold = holdId === undefined ? undefined : (holds.get(holdId) ?? unboundHold(unbound, holdId));
+const isWithItsAccount = async (desk: Desk, { hold, tracked }: Group, batch: Batch): Promise<boolean> => {
   const account = batch[0]?.run.account ?? '';
   if (hold === undefined || account === '' || account === hold.account) return true;
   const followed = await makeFollow(desk, hold, { account });
-  if (followed === 'done') hold.account = account;
+  if (followed === 'done') {
+    hold.account = account;
+    if (tracked !== undefined) tracked.account = account;
+  }
   return followed !== 'later';
-};
-
-const unboundHold = (unbound: SettleParts['unbound'], holdId: string) => {
-  const hold = unbound.get(holdId);
-  return hold === undefined ? undefined : { holdId, account: hold.account, partition: hold.partition };
 };
 
 /** Whether the job goes on. Its number may be another job's by now. */

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { noConnection } from '#test/agent/service';
 import { type AgentWorld, aJobSpec, createAgentWorld, ORPHAN_AFTER_MS } from '#test/agent/world';
 
-const RUNS = 300;
+const RUNS = Number(process.env.ASBB_PROPERTY_RUNS ?? 300);
 const ORPHAN_AFTER_SECONDS = ORPHAN_AFTER_MS / 1000;
 const MAX_CLOSING_PASSES = 40;
 
@@ -136,7 +136,7 @@ describe('after any life of a cluster', () => {
       }),
       { numRuns: RUNS },
     );
-  }, 120_000);
+  }, 600_000);
 
   it('in which slurmctld forgets jobs, what it forgot is charged for as long as it was seen, and nothing is held', async () => {
     const steps = { ...STEPS, ...CRASH };
@@ -155,5 +155,5 @@ describe('after any life of a cluster', () => {
       }),
       { numRuns: RUNS },
     );
-  }, 120_000);
+  }, 600_000);
 });
