@@ -205,7 +205,7 @@ const settleRest = async (
   await attempt(
     desk,
     async () => {
-      const [answer] = await send({ holdId: tracked.holdId }, [rest]);
+      const [answer] = await send(tracked.holdId, [rest]);
       desk.counts.closed += 1;
       if (answer === undefined || answer.hold_state !== 'open') holds.forget(tracked.holdId);
     },

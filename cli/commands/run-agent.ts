@@ -126,11 +126,10 @@ const drainsOf = ({
 const sendToBus = (bus: string, api: ApiClient): SendRuns => {
   let publisher: Promise<import('#adapters/event-publisher').EventPublisher> | undefined;
   const direct = sendTo(api);
-  return async (target, runs) => {
-    if (runs.some((run) => 'actual_cost' in run)) return direct(target, runs);
+  return async (holdId, runs) => {
+    if (runs.some((run) => 'actual_cost' in run)) return direct(holdId, runs);
     publisher ??= import('#adapters/event-publisher').then(({ createEventPublisher }) => createEventPublisher({ bus }));
-    const where = target.holdId === undefined ? (target.job ?? {}) : { hold_id: target.holdId };
-    const { failed } = await (await publisher).put(runs.map((run) => ({ ...run, ...where })));
+    const { failed } = await (await publisher).put(runs.map((run) => ({ ...run, hold_id: holdId })));
     const [first] = failed;
     if (first !== undefined)
       throw new CommandError(EXIT.unreachable, `the bus ${bus} did not take ${failed.length} ended runs: ${first.message}`);

@@ -258,6 +258,7 @@ export const ClusterHoldsQuery = exactly({
 export const HoldPath = exactly({ hold_id: holdId });
 export const RunPath = exactly({ hold_id: holdId, run_id: runId });
 export const JobPath = exactly({ cluster: clusterName, job_id: jobId });
+export const JobQuery = exactly({ submitted_at: instant.optional() });
 export const ClusterPath = exactly({ cluster: clusterName });
 export const AccountPath = exactly({ account: accountName });
 export const PartitionPath = exactly({ partition: partitionName });
