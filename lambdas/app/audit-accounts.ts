@@ -132,7 +132,7 @@ interface Look {
  * While traffic flows: the account, what was booked in the last moments, and the account again, until no entry came in
  * between. If that does not agree, an entry may have come in that is dated before these moments, so the young end is read
  * once more as a whole, and a difference is one only if there was none.
- * @returns undefined if the account went meanwhile
+ * @returns undefined if the account went meanwhile, even if another took its name
  */
 const lookAt = async (world: World, walk: Walk): Promise<Look | undefined> => {
   const { account: name, to } = walk;
@@ -146,7 +146,7 @@ const lookAt = async (world: World, walk: Walk): Promise<Look | undefined> => {
     const before = await world.store.readAccount(name);
     see(await readYoung(world, name, freshFrom));
     const after = await world.store.readAccount(name);
-    if (before === undefined || after === undefined) return undefined;
+    if (before === undefined || after?.createdAt !== walk.createdAt) return undefined;
     if (before.entryCount === after.entryCount) {
       const tally = tallied(walk.tally, [...seen.values()]);
       if (agrees(after, tally)) return { account: after, tally };

@@ -57,13 +57,12 @@ export const isSpent = (world: World, portion: Portion): boolean => portion.entr
 export const walkOn = async (world: World, begun: Walk, portion: Portion): Promise<{ walk: Walk; isAtEnd: boolean }> => {
   let walk = begun;
   for (;;) {
-    if (walk.place === undefined) {
-      const settled = world.clock.now() - SETTLED_MS;
-      // After the first range only a long one is worth it: what is younger is read at the end anyway.
-      if (settled < walk.to + (walk.from === walk.to ? 1 : SETTLED_MS)) return { walk, isAtEnd: true };
-      walk = { ...walk, from: walk.to, to: settled };
-    }
+    const settled = world.clock.now() - SETTLED_MS;
+    // After the first range only a long one is worth it: what is younger is read at the end anyway.
+    const worthIt = walk.to + (walk.from === walk.to ? 1 : SETTLED_MS);
+    if (walk.place === undefined && settled < worthIt) return { walk, isAtEnd: true };
     if (isSpent(world, portion)) return { walk, isAtEnd: false };
+    if (walk.place === undefined) walk = { ...walk, from: walk.to, to: settled };
     const { account, from, to, place } = walk;
     const page = await world.store.listEntries({ account, from, to }, pageAt(place));
     portion.entries -= page.items.length;
