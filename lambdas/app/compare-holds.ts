@@ -49,15 +49,12 @@ export const compareHolds = async (world: World, request: HoldsRequest): Promise
     const doubtful = reads.filter((read) => differencesOf(request, tally, read).length > 0);
     if (doubtful.length === 0) break;
     tally = await request.reread();
-    const again = (
-      await readAll(
-        world.store,
-        doubtful.map(({ suspect }) => suspect),
-      )
-    ).map((read, i) => ({ read, before: doubtful[i] }));
-    const [still, moved] = partition(again, ({ read, before }) => before !== undefined && isUnmoved(before.stored, read.stored));
-    for (const { read } of still) differences.push(...differencesOf(request, tally, read));
-    reads = moved.map(({ read }) => read);
+    const again = await someAtOnce(doubtful, async (before) => {
+      const read = { suspect: before.suspect, stored: await readOne(world.store, before.suspect) };
+      return { read, isStill: isUnmoved(before.stored, read.stored) };
+    });
+    for (const { read, isStill } of again) if (isStill) differences.push(...differencesOf(request, tally, read));
+    reads = again.filter(({ isStill }) => !isStill).map(({ read }) => read);
   }
   return { differences, unconfirmed };
 };
@@ -68,10 +65,10 @@ export const compareHolds = async (world: World, request: HoldsRequest): Promise
  */
 export const dropFinished = async (store: BudgetStore, account: string, tally: Tally, touched: readonly Entry[]): Promise<Tally> => {
   const holdIds = new Set(touched.flatMap(({ holdId }) => (holdId !== null && tally.holds.get(holdId)?.held === 0n ? [holdId] : [])));
-  const keys = new Set(touched.flatMap(({ owner, runId }) => (owner === undefined || runId === null ? [] : [runKey({ owner, runId })])));
+  const owners = new Set(touched.map(({ owner }) => owner));
   const suspects: Suspect[] = [
     ...[...holdIds].map((holdId) => ({ holdId })),
-    ...[...keys].flatMap((key) => tally.runs.get(key) ?? []).filter(({ isBooked }) => isBooked),
+    ...[...tally.runs.values()].filter(({ owner, isBooked }) => isBooked && owners.has(owner)),
   ];
   const holds = new Map(tally.holds);
   const runs = new Map(tally.runs);
@@ -139,8 +136,7 @@ const isWhole = ({ knownBefore, scope }: HoldsRequest, tally: Tally, holdId: str
 
 const differencesIn = (account: string, tally: Tally, { suspect, stored }: Read): Difference[] => {
   if ('holdId' in suspect) return compareHold({ account, holdId: suspect.holdId }, tally.holds.get(suspect.holdId), stored);
-  const known = tally.runs.get(runKey(suspect));
-  return known === undefined ? [] : compareRun(account, known, stored.runs?.[0]);
+  return compareRun(account, tally.runs.get(runKey(suspect)), stored.runs?.[0]);
 };
 
 const unconfirmedOf = (request: HoldsRequest, listed: MicroUsd, reads: readonly Read[]): MicroUsd | undefined => {
@@ -149,13 +145,13 @@ const unconfirmedOf = (request: HoldsRequest, listed: MicroUsd, reads: readonly 
   return reads.reduce((sum, { stored }) => sum + unconfirmedIn(request.account, stored), listed);
 };
 
-const readAll = async (store: BudgetStore, suspects: readonly Suspect[]): Promise<Read[]> => {
-  const reads: Read[] = [];
-  for (let first = 0; first < suspects.length; first += AT_ONCE) {
-    const some = suspects.slice(first, first + AT_ONCE);
-    reads.push(...(await Promise.all(some.map(async (suspect) => ({ suspect, stored: await readOne(store, suspect) })))));
-  }
-  return reads;
+const readAll = (store: BudgetStore, suspects: readonly Suspect[]): Promise<Read[]> =>
+  someAtOnce(suspects, async (suspect) => ({ suspect, stored: await readOne(store, suspect) }));
+
+const someAtOnce = async <T, R>(all: readonly T[], work: (each: T) => Promise<R>): Promise<R[]> => {
+  const done: R[] = [];
+  for (let first = 0; first < all.length; first += AT_ONCE) done.push(...(await Promise.all(all.slice(first, first + AT_ONCE).map(work))));
+  return done;
 };
 
 const readOne = async (store: BudgetStore, suspect: Suspect): Promise<StoredHold> => {
@@ -177,8 +173,3 @@ const readRuns = async (store: BudgetStore, owner: string): Promise<readonly Boo
 };
 
 const pageAt = (cursor: string | undefined) => ({ limit: PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) });
-
-const partition = <T>(all: readonly T[], isFirst: (each: T) => boolean): [T[], T[]] => [
-  all.filter(isFirst),
-  all.filter((each) => !isFirst(each)),
-];

@@ -32,8 +32,8 @@ export const compareHold = (where: { account: string; holdId: string }, tally: H
 };
 
 /** A run that was booked without a hold. Where its booking is not in the tally there is nothing to compare. */
-export const compareRun = (account: string, tally: RunTally, stored: BookedRun | undefined): Difference[] => {
-  if (!tally.isBooked) return [];
+export const compareRun = (account: string, tally: RunTally | undefined, stored: BookedRun | undefined): Difference[] => {
+  if (!tally?.isBooked) return [];
   const { runId, used } = tally;
   return unequal({ account, column: 'run', runId, stored: stored?.cost ?? 0n, replayed: used, cause: causeInRun(stored, used) });
 };

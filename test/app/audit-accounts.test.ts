@@ -182,6 +182,16 @@ describe('auditAccounts', () => {
     expect(world.clock.pauses[0]).toBeLessThan(20);
   });
 
+  it('looks again when an entry came in that is dated a while ago', async () => {
+    const world = await aBusyWorld();
+    await world.clock.advance(10 * MINUTE_MS);
+    const behind = { ...world, store: world.table, clock: { ...world.clock, now: () => NOON + 9 * MINUTE_MS } };
+    world.beforeNext('readAccount', () => undefined); // The account, before its ledger is read.
+    world.beforeNext('readAccount', () => deposit(behind, { account: 'physics', amount: 1n, depositId: 'd', note: null }));
+    expect(await auditAccounts(world, aRequest({ account: 'physics' }))).toMatchObject({ entries: 3, differences: [] });
+    expect(world.clock.pauses).toHaveLength(1);
+  });
+
   it('gives up on an account that never holds still', async () => {
     const world = await aBusyWorld();
     let count = 0;

@@ -200,6 +200,8 @@ describe('runs', () => {
     const listRuns: BudgetStore['listRuns'] = async () => ({ items: [], cursor: `${++pages}` });
     expect(await audit(world, { listRuns })).toStrictEqual([]);
     expect(pages % 20).toBe(0);
+    await rewriteHold(world, OTHER_ID, { state: 'open', amount: 5n });
+    expect(await audit(world, { listRuns })).toMatchObject([{ column: 'hold', holdId: OTHER_ID, stored: 5n, replayed: 0n }]);
   });
 
   it('of a long array are read page by page', async () => {
