@@ -8,7 +8,7 @@ import type { Account } from '#domain/account';
 import type { Difference } from '#domain/comparison';
 import { BudgetError, invalid } from '#domain/errors';
 import type { Entry, Movement } from '#domain/ledger';
-import { type Tally, tallied } from '#domain/tally';
+import { explains, type Tally, tallied } from '#domain/tally';
 
 export interface Audited extends Difference {
   /** With `repair`: whether the column was set to what the ledger says. */
@@ -41,7 +41,7 @@ export interface AuditRequest {
 /** What one request reads of settled ledgers: it must be over, holds and runs included, within the 25 s that a request has. */
 const ENTRIES_PER_REQUEST = 20_000;
 const READING_MS = 8_000;
-/** A busy account is looked at this often until nobody wrote in between. */
+/** An account that differs is looked at this often until nobody wrote in between. */
 const MAX_LOOKS = 200;
 const LONGEST_PAUSE_MS = 20;
 /** What was booked in these last moments is read at each look. */
@@ -50,7 +50,7 @@ const FRESH_MS = 5_000;
 /**
  * Replay ledgers from nothing and compare. With `repair`, the columns of an account that differ are set to what the replay
  * says, and a `repair` entry records the change.
- * @throws BudgetError account_not_found, account_contended (an account that never holds still), validation_failed (a cursor
+ * @throws BudgetError account_not_found, account_contended (an account that differs, and never holds still), validation_failed (a cursor
  *   of another account)
  */
 export const auditAccounts = async (world: World, request: AuditRequest): Promise<Audit> => {
@@ -122,47 +122,50 @@ const auditAccount = async (
   };
 };
 
-/** An account and its whole ledger at one moment. */
+/** An account at one moment, and what its ledger says of that moment. */
 interface Look {
   readonly account: Account;
+  readonly replayed: Replayed;
+  /** All that was read of the ledger: there may be some more in it. */
   readonly tally: Tally;
 }
 
+type Replayed = Pick<Tally, 'columns' | 'count'>;
+
 /**
- * While traffic flows: the account, what was booked in the last moments, and the account again, until no entry came in
- * between. If that does not agree, an entry may have come in that is dated before these moments, so the young end is read
- * once more as a whole, and a difference is one only if there was none.
+ * While traffic flows: what was seen of the ledger before the account was read is in its columns; of what came in
+ * meanwhile, only the number is known. If some choice of that explains the columns, they are right.
+ *
+ * If none does, they are wrong only if the account held still, and no entry turns up that is dated before the last moments.
  * @returns undefined if the account went meanwhile, even if another took its name
  */
 const lookAt = async (world: World, walk: Walk): Promise<Look | undefined> => {
   const { account: name, to } = walk;
   const seen = new Map<string, Entry>();
-  const see = (entries: readonly Entry[]) => {
-    for (const entry of entries) seen.set(entry.entryId, entry);
+  const see = (entries: readonly Entry[]): Entry[] => {
+    const news = entries.filter(({ entryId }) => !seen.has(entryId));
+    for (const entry of news) seen.set(entry.entryId, entry);
+    return news;
   };
   see(await readYoung(world, name, to));
   for (let looks = 1; looks <= MAX_LOOKS; looks++) {
     const freshFrom = Math.max(to, world.clock.now() - FRESH_MS);
-    const before = await world.store.readAccount(name);
-    see(await readYoung(world, name, freshFrom));
+    const known = tallied(walk.tally, [...seen.values()]);
+    const account = await world.store.readAccount(name);
+    if (account?.createdAt !== walk.createdAt) return undefined;
+    const uncertain = see(await readYoung(world, name, freshFrom));
+    const tally = tallied(known, uncertain);
+    if (explains(known, account, uncertain)) return { account, tally, replayed: { columns: account, count: account.entryCount } };
+
     const after = await world.store.readAccount(name);
-    if (before === undefined || after?.createdAt !== walk.createdAt) return undefined;
-    if (before.entryCount === after.entryCount) {
-      const tally = tallied(walk.tally, [...seen.values()]);
-      if (agrees(after, tally)) return { account: after, tally };
-      const young = await readYoung(world, name, to);
-      const isLate = young.some(({ entryId, at }) => at < freshFrom && !seen.has(entryId));
-      if (!isLate) return { account: after, tally };
-      see(young);
-    }
+    const late = see(await readYoung(world, name, to)).filter(({ at }) => at < freshFrom);
+    if (after?.entryCount === account.entryCount && late.length === 0) return { account, tally, replayed: tally };
     await world.clock.sleep(world.ids.random() * LONGEST_PAUSE_MS);
   }
   throw new BudgetError('account_contended', `account ${name} is too busy to be audited now: ask again`, { account: name });
 };
 
-const agrees = (account: Account, tally: Tally): boolean => compareColumns(account, tally).length === 0;
-
-const compareColumns = (account: Account, { columns, count }: Tally): Difference[] => {
+const compareColumns = (account: Account, { columns, count }: Replayed): Difference[] => {
   const compare = (column: Difference['column'], stored: bigint, replayed: bigint, cause: string): Difference[] =>
     stored === replayed ? [] : [{ account: account.account, column, stored, replayed, cause }];
   const missing = count === account.entryCount ? 'the column was changed beside the ledger' : 'ledger entries are missing or foreign';
@@ -175,7 +178,7 @@ const compareColumns = (account: Account, { columns, count }: Tally): Difference
   ];
 };
 
-const differencesOf = async (world: World, walk: Walk, { account, tally }: Look): Promise<Difference[]> => {
+const differencesOf = async (world: World, walk: Walk, { account, replayed, tally }: Look): Promise<Difference[]> => {
   const { differences, unconfirmed } = await compareHolds(world, {
     account: account.account,
     tally,
@@ -183,7 +186,7 @@ const differencesOf = async (world: World, walk: Walk, { account, tally }: Look)
     scope: walk.left === 0 ? 'all' : 'born in the tally',
     reread: async () => tallied(walk.tally, await readYoung(world, account.account, walk.to)),
   });
-  const inColumns = compareColumns(account, tally);
+  const inColumns = compareColumns(account, replayed);
   // A hold that differs makes this sum differ too, and one cause is enough.
   if (differences.length > 0 || unconfirmed === undefined || unconfirmed === account.unconfirmed) return [...inColumns, ...differences];
   // No entry says when a hold was bound, so this sum is only compared where nothing was booked while its holds were read.
@@ -200,7 +203,7 @@ const isOfColumn = ({ column }: Difference): boolean => column !== 'hold' && col
  * Set the columns to what the ledger says. The entry records it, and is itself no part of a replay.
  * @returns false if an administrator, or another repair, changed the account meanwhile: then nothing was written
  */
-const repair = async (world: World, { account, tally: { columns, count } }: Look, found: readonly Difference[]): Promise<boolean> => {
+const repair = async (world: World, { account, replayed: { columns, count } }: Look, found: readonly Difference[]): Promise<boolean> => {
   const at = world.clock.now();
   // The only movement that need not keep the money law: it mends columns that break it.
   const difference: Movement = {

@@ -76,6 +76,32 @@ const addToRun = (runs: Map<string, RunTally>, { type, runId, movement }: Entry,
   runs.set(key, { owner, runId, used: (before?.used ?? 0n) + movement.used, isBooked });
 };
 
+/** More entries of one moment than these have too many subsets: 12 have 924 of the same size. */
+const MAX_UNCERTAIN = 12;
+
+/**
+ * Whether an account is what these entries make of it, and some of the uncertain ones: they were booked while it was read,
+ * and only their number is known. No choice among them explains a column that breaks the money law.
+ */
+export const explains = (
+  { columns, count }: Pick<Tally, 'columns' | 'count'>,
+  account: Movement & { readonly entryCount: number },
+  uncertain: readonly Entry[],
+): boolean => {
+  const chosen = account.entryCount - count;
+  if (uncertain.length > MAX_UNCERTAIN || chosen < 0 || chosen > uncertain.length) return false;
+  return canChoose(uncertain, chosen, columns, account);
+};
+
+const canChoose = (entries: readonly Entry[], chosen: number, sum: Movement, wanted: Movement): boolean => {
+  if (chosen === 0) return COLUMNS.every((column) => sum[column] === wanted[column]);
+  const [first, ...rest] = entries;
+  if (first === undefined) return false;
+  return canChoose(rest, chosen - 1, replay([first], sum), wanted) || canChoose(rest, chosen, sum, wanted);
+};
+
+const COLUMNS = ['available', 'held', 'used', 'limit'] as const;
+
 /** The hold's runs as one sum: from then on a difference is found, but not in which of them. */
 export const withSummedRuns = (hold: HoldTally): HoldTally => {
   if (hold.runs.size === 0) return hold;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Entry, holdMore, limitBy, settleShare, spendAvailable } from '#domain/ledger';
-import { BORN_HERE, EMPTY_TALLY, runKey, tallied, withSummedRuns } from '#domain/tally';
+import { BORN_HERE, EMPTY_TALLY, explains, runKey, tallied, withSummedRuns } from '#domain/tally';
 import { NOON } from '#test/support/builders';
 
 const anEntry = (given: Partial<Entry>): Entry => ({
@@ -75,5 +75,38 @@ describe('withSummedRuns', () => {
     expect(once).toMatchObject({ runs: new Map(), summedRuns: 5n });
     expect(withSummedRuns(once)).toBe(once);
     expect(withSummedRuns({ ...once, runs: new Map([['b', 2n]]) })).toMatchObject({ runs: new Map(), summedRuns: 7n });
+  });
+});
+
+describe('explains', () => {
+  const sumOf = (...entries: readonly Entry[]) => {
+    const { columns, count } = tallied(EMPTY_TALLY, entries);
+    return { ...columns, entryCount: count };
+  };
+  const known = tallied(EMPTY_TALLY, [PLACED]);
+
+  it.each([
+    ['none of them', sumOf(PLACED), true],
+    ['the first', sumOf(PLACED, SETTLED), true],
+    ['the second', sumOf(PLACED, LATE), true],
+    ['all of them', sumOf(PLACED, LATE, SETTLED, CORRECTED), true],
+    ['a column that is off', { ...sumOf(PLACED, LATE), used: 8n }, false],
+    ['a column that is off by another’s movement', { ...sumOf(PLACED), used: 7n }, false],
+    ['fewer than are known', { ...sumOf(PLACED), entryCount: 0 }, false],
+    ['more than there are', { ...sumOf(PLACED, LATE), entryCount: 9 }, false],
+    ['another number of them', { ...sumOf(PLACED), entryCount: 2 }, false],
+  ])('chooses among what came in meanwhile: %s', (_, account, expected) => {
+    expect(explains(known, account, [SETTLED, LATE, CORRECTED])).toBe(expected);
+  });
+
+  it('does not try more than a dozen', () => {
+    const uncertain = Array.from({ length: 13 }, () => LATE);
+    expect(explains(known, sumOf(PLACED, LATE), uncertain.slice(1))).toBe(true);
+    expect(explains(known, sumOf(PLACED, LATE), uncertain)).toBe(false);
+  });
+
+  it('counts a repair, which moves nothing', () => {
+    const repair = anEntry({ type: 'repair', holdId: null, movement: limitBy(3n) });
+    expect(explains(known, sumOf(PLACED, repair), [repair])).toBe(true);
   });
 });
