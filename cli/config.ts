@@ -11,11 +11,20 @@ import { parseFactor } from '#domain/money';
 const MAX_CONFIG_BYTES = 1024 * 1024;
 const MS_PER_UNIT = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const MAX_DURATION_MS = 366 * MS_PER_UNIT.d;
+const DEFAULT_AGENT_INTERVAL_MS = 15 * MS_PER_UNIT.s;
 
 /** Everything that a configuration can say, with its defaults. Durations in milliseconds. */
 export interface Config {
   readonly api: { readonly endpoint?: string; readonly region?: string };
   readonly slurm: { readonly binPath: string; readonly cluster?: string };
+  /** For `asbb agent` only. */
+  readonly agent: {
+    readonly intervalMs: number;
+    readonly asbbConf?: string;
+    readonly stateFile?: string;
+    readonly costFiles?: string;
+    readonly eventBus?: string;
+  };
   /** From here on: for `asbb local` and `asbb database` only. */
   readonly service: { readonly listenAddr?: string };
   readonly budget: {
@@ -68,6 +77,13 @@ const holdPercentage = z.union([z.number(), z.string()], 'must be a number like 
 const SECTIONS = {
   api: z.strictObject({ endpoint: url.optional(), region: text.optional() }),
   slurm: z.strictObject({ bin_path: text.optional(), cluster: text.optional() }),
+  agent: z.strictObject({
+    interval: duration.optional(),
+    asbb_conf: text.optional(),
+    state_file: text.optional(),
+    cost_files: text.optional(),
+    event_bus: text.optional(),
+  }),
   service: z.strictObject({ listen_addr: text.optional() }),
   budget: z.strictObject({
     default_hold_percentage: holdPercentage.optional(),
@@ -193,9 +209,18 @@ const over = (below: Partial<Sections>, above: Partial<Sections>): Partial<Secti
   return Object.fromEntries(names.map((name) => [name, { ...below[name], ...above[name] }])) as Partial<Sections>;
 };
 
-const withDefaults = ({ api, slurm, service, budget, advisor, pricing, database }: Partial<Sections>): Omit<Config, 'files'> => ({
+const withDefaults = ({ api, slurm, agent, service, budget, advisor, pricing, database }: Partial<Sections>): Omit<Config, 'files'> => ({
   api: present({ endpoint: api?.endpoint, region: api?.region }),
   slurm: { binPath: slurm?.bin_path ?? '/usr/bin', ...present({ cluster: slurm?.cluster }) },
+  agent: {
+    intervalMs: agent?.interval ?? DEFAULT_AGENT_INTERVAL_MS,
+    ...present({
+      asbbConf: agent?.asbb_conf,
+      stateFile: agent?.state_file,
+      costFiles: agent?.cost_files,
+      eventBus: agent?.event_bus,
+    }),
+  },
   service: present({ listenAddr: service?.listen_addr }),
   budget: {
     defaultHoldPercentage: budget?.default_hold_percentage ?? parseFactor(DEFAULT_HOLD_PERCENTAGE),
@@ -228,6 +253,19 @@ slurm:
   # ClusterName of slurm.conf; must be unique in one deployment.
   # cluster: mycluster
 
+# 'asbb agent', on the head node.
+agent:
+  # How often it looks.
+  interval: 15s
+  # The plugin's configuration, which says what is guarded; else it is looked for beside slurm.conf.
+  # asbb_conf: /etc/slurm/asbb.conf
+  # What it remembers from one start to the next, with its health and what it could not book beside it.
+  # state_file: /var/lib/asbb/agent.json
+  # Where ASBX leaves its cost files.
+  # cost_files: /var/spool/asbx
+  # Put ended runs on this event bus (the stack's output EventBusName), instead of asking the API to book them.
+  # event_bus: asbb-prod
+
 # From here on: for 'asbb local' only. A deployed service is configured when it is deployed.
 service:
   # listen_addr: 127.0.0.1:8080
@@ -237,7 +275,7 @@ budget:
   default_hold_percentage: 1.2
   # How long after its wall time a job's hold waits for its real cost.
   reconciliation_timeout: 24h
-  # A hold that no job was bound to for so long may be an orphan.
+  # A hold that no job was bound to for so long may be an orphan. 'asbb agent' reads this too.
   orphan_after: 2m
 
 # A service that estimates costs, asked before the price list.

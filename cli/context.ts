@@ -82,10 +82,10 @@ export interface Context {
   complain(sentence: string): void;
   config(): Promise<Config>;
   /**
-   * The API that flags, environment, configuration or a running `asbb local` name, in this order.
+   * The API that flags, environment, configuration, `usual` or a running `asbb local` name, in this order.
    * @throws CommandError usage if none does
    */
-  api(): Promise<ApiClient>;
+  api(usual?: { readonly endpoint?: string | undefined; readonly region?: string | undefined }): Promise<ApiClient>;
   /** The DynamoDB table of the configuration. */
   table(): Promise<TableAdmin>;
 }
@@ -146,7 +146,9 @@ export const createContext = (machine: Machine, options: GlobalOptions): Context
     tell,
     complain: (sentence) => sayOn(machine, sentence),
     config,
-    api: once(async () => openApi(machine, options, { config: await config(), running: () => runningServer(folders, tell) })),
+    api: once(async (usual = {}) =>
+      openApi(machine, options, { config: await config(), usual, running: () => runningServer(folders, tell) }),
+    ),
     table: once(async () => openTable(machine, options, await config())),
   };
 };
@@ -154,10 +156,14 @@ export const createContext = (machine: Machine, options: GlobalOptions): Context
 const openApi = async (
   machine: Machine,
   options: GlobalOptions,
-  { config, running }: { config: Config; running: () => string | undefined },
+  {
+    config,
+    usual,
+    running,
+  }: { config: Config; usual: { endpoint?: string | undefined; region?: string | undefined }; running: () => string | undefined },
 ): Promise<ApiClient> => {
   const { env, fetch, now } = machine;
-  const named = options.endpoint ?? given(env.ASBB_ENDPOINT) ?? config.api.endpoint ?? running();
+  const named = options.endpoint ?? given(env.ASBB_ENDPOINT) ?? config.api.endpoint ?? usual.endpoint ?? running();
   if (named === undefined)
     throw usageError("no endpoint: start 'asbb local', or name the API with --endpoint or as api.endpoint in the configuration");
   const endpoint = normalEndpoint(named);
@@ -165,7 +171,12 @@ const openApi = async (
   if (!isSigned) return createApiClient({ endpoint, fetch, now });
 
   const region =
-    options.region ?? regionOf(endpoint) ?? regionIn(env) ?? config.api.region ?? (isLoopback(endpoint) ? LOCAL_REGION : undefined);
+    options.region ??
+    regionOf(endpoint) ??
+    regionIn(env) ??
+    config.api.region ??
+    usual.region ??
+    (isLoopback(endpoint) ? LOCAL_REGION : undefined);
   if (region === undefined) throw usageError(`which region is ${endpoint} in? Say it with --region, AWS_REGION or api.region`);
   return createApiClient({ endpoint, fetch, now, region, credentials: await machine.credentials({ ...profileIn(options), region }) });
 };
@@ -209,10 +220,10 @@ const widthOf = (stdout: Output, env: Environment): number | undefined => {
 const isColourful = ({ color }: GlobalOptions, stdout: Output, env: Environment): boolean =>
   color !== false && stdout.isTerminal && given(env.NO_COLOR) === undefined && env.TERM !== 'dumb';
 
-const once = <T>(make: () => Promise<T>): (() => Promise<T>) => {
+const once = <A extends unknown[], T>(make: (...args: A) => Promise<T>): ((...args: A) => Promise<T>) => {
   let made: Promise<T> | undefined;
-  return () => {
-    made ??= make();
+  return (...args) => {
+    made ??= make(...args);
     return made;
   };
 };

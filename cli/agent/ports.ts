@@ -67,6 +67,8 @@ export interface ClusterFacts {
   /** How long squeue remembers an ended job. */
   readonly minJobAgeSeconds: number;
   readonly bootedAt: EpochSeconds;
+  /** False: Slurm's PrivateData hides the jobs of others from this user, so that they seem to be gone. */
+  readonly showsAllJobs: boolean;
 }
 
 /**

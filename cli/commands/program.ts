@@ -1,6 +1,7 @@
 // The whole command line: which commands there are, and how each ends.
 import { type Command, CommanderError } from 'commander';
 import { accountCommand } from '#cli/commands/account';
+import { agentCommand } from '#cli/commands/agent';
 import { auditCommand, recoverCommand } from '#cli/commands/audit';
 import { addGlobalOptions, createCommand, globalsOf, type Shell } from '#cli/commands/command';
 import { configCommand } from '#cli/commands/config';
@@ -30,6 +31,7 @@ export const buildProgram = (shell: Shell): Command => {
     .addCommand(reconcileCommand(shell))
     .addCommand(auditCommand(shell))
     .addCommand(recoverCommand(shell))
+    .addCommand(agentCommand(shell))
     .addCommand(partitionCommand(shell))
     .addCommand(configCommand(shell))
     .addCommand(databaseCommand(shell))

@@ -35,9 +35,11 @@ import {
   runKey,
   specKey,
 } from '#contract/table';
+import type { Instant } from '#domain/ledger';
 
 const isUnclaimed = 'attribute_not_exists(pk)';
 const isClaimedByThisOne = 'cluster_uid = :cluster_uid';
+const isClaimedByOneThatIsGone = 'last_heartbeat < :gone_before';
 
 /**
  * Reads and writes of one item are one request, lists a bounded number. Nothing is retried here: the use cases do it, who
@@ -99,7 +101,7 @@ export const createDynamoBudgets = ({ client, table }: { client: DynamoDBDocumen
 
     readCluster: (cluster) => get(clusterKey(cluster), decodeCluster),
     listClusters: (page) => listByName(query, { partition: CLUSTER_DIRECTORY, list: ['clusters'], page }, decodeCluster),
-    beat: (heartbeat) => send(beat({ client, table }, heartbeat)),
+    beat: (heartbeat, goneBefore) => send(beat({ client, table }, heartbeat, goneBefore)),
 
     readPartition: (partition) => get(partitionKey(partition), decodePartition),
     listPartitions: (page) => listByName(query, { partition: PARTITION_DIRECTORY, list: ['partitions'], page }, decodePartition),
@@ -115,13 +117,20 @@ export const createDynamoBudgets = ({ client, table }: { client: DynamoDBDocumen
   };
 };
 
-/** The first uid that uses a name claims it. Two clusters of one name would settle each other's jobs. */
-const beat = async ({ client, table }: { client: DynamoDBDocumentClient; table: string }, heartbeat: Cluster): Promise<Cluster> => {
+/**
+ * The first uid that uses a name claims it, for as long as it is heard: two clusters of one name would settle each other's jobs,
+ * but one that was rebuilt has another uid, too.
+ */
+const beat = async (
+  { client, table }: { client: DynamoDBDocumentClient; table: string },
+  heartbeat: Cluster,
+  goneBefore: Instant,
+): Promise<Cluster> => {
   const command = new PutCommand({
     TableName: table,
     Item: encodeCluster(heartbeat),
-    ConditionExpression: `${isUnclaimed} OR ${isClaimedByThisOne}`,
-    ExpressionAttributeValues: { ':cluster_uid': heartbeat.clusterUid },
+    ConditionExpression: `${isUnclaimed} OR ${isClaimedByThisOne} OR ${isClaimedByOneThatIsGone}`,
+    ExpressionAttributeValues: { ':cluster_uid': heartbeat.clusterUid, ':gone_before': goneBefore },
     ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
   });
   try {

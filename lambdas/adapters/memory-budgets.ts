@@ -175,10 +175,11 @@ export const createMemoryBudgets = (): BudgetStore => {
       return listByName(tables.clusterNames, ['clusters'], page, tables.clusters);
     },
 
-    async beat(heartbeat) {
+    async beat(heartbeat, goneBefore) {
       await null;
       const claimed = tables.clusters.get(heartbeat.cluster);
-      if (claimed !== undefined && claimed.clusterUid !== heartbeat.clusterUid) return claimed;
+      const isTaken = claimed !== undefined && claimed.clusterUid !== heartbeat.clusterUid && claimed.lastHeartbeat >= goneBefore;
+      if (isTaken) return claimed;
       const stored = kept(heartbeat);
       tables.clusters.set(heartbeat.cluster, stored);
       tables.clusterNames.add(heartbeat.cluster);

@@ -8,7 +8,7 @@ import { invalid } from '#domain/errors';
 import { type Hold, reprice, requireOpen, unconfirmedOf } from '#domain/hold';
 import type { Job } from '#domain/job';
 import { holdMore, type Instant } from '#domain/ledger';
-import { type MicroUsd, maxBigint } from '#domain/money';
+import { MAX_AMOUNT_MICRO_USD, type MicroUsd, maxBigint } from '#domain/money';
 import { type Pricing, type Quote, quoteOf, termsOf } from '#domain/quote';
 
 /** New absolute values; absent ones stay. */
@@ -32,7 +32,8 @@ export interface AdjustRequest {
 }
 
 /**
- * Hold more, or less, because the job was changed. All or nothing: a raise that the account cannot pay changes nothing.
+ * Hold more, or less, because the job was changed. All or nothing: a raise that the account cannot pay changes nothing, unless
+ * the hold is forced and the change has been made: then the account may go below zero, as when the hold was placed.
  * Prices stay as locked, except of partitions that the hold did not price.
  * @throws BudgetError hold_not_found, hold_closed, account_not_found, partition_not_found, no_price, no_wall_time,
  *   does_not_fit, validation_failed
@@ -53,11 +54,14 @@ export const adjustHold = (world: World, request: AdjustRequest): Promise<Verdic
     const quote = { ...whole, holdAmount: amount };
     const more = job.account === hold.account ? amount - hold.amount : amount;
     const asked = { account, job, pricing, quote, more };
-    const code = more > 0n ? refusalOf(world, account, quote, more) : undefined;
+    // The agent has seen the change in Slurm: a forced hold follows its job, as it was placed, whatever the account says.
+    const isFact = hold.forced && request.mode === 'absolute' && amount <= MAX_AMOUNT_MICRO_USD;
+    const demands = more > 0n && !isFact;
+    const code = demands ? refusalOf(world, account, quote, more) : undefined;
     if (code !== undefined) return refused(code, asked);
 
     const after = adjusted(world, hold, { job, tasks, pricing, quote });
-    const booking = bookingOf(world, hold, after, more);
+    const booking = bookingOf(world, { before: hold, after, more }, demands ? 'demand' : 'fact');
     const outcome = await world.store.commit({ ...booking, hold: { ...booking.hold, spec: specOf(job, quote) } });
     if (outcome.booked) return admitted({ account: afterMore(account, hold, after, more), quote, hold: after });
     return outcome.refusal.hold === undefined ? refusedByStore(world, outcome.refusal.accounts, asked) : CHANGED;
@@ -117,9 +121,13 @@ const adjusted = (world: World, hold: Hold, to: { job: Job; tasks: number; prici
 };
 
 /** Within one account the difference moves; to another account the whole hold does, in one transaction. */
-const bookingOf = (world: World, before: Hold, after: Hold, more: MicroUsd): Booking & { hold: { after: Hold } } => {
+const bookingOf = (
+  world: World,
+  { before, after, more }: { before: Hold; after: Hold; more: MicroUsd },
+  kind: 'demand' | 'fact',
+): Booking & { hold: { after: Hold } } => {
   const at = notBefore(world, before);
-  const require: AccountChange['require'] = more > 0n ? { kind: 'demand', today: dateOf(at) } : { kind: 'fact' };
+  const require: AccountChange['require'] = kind === 'demand' ? { kind, today: dateOf(at) } : { kind };
   const entryOf = (hold: Hold, amount: MicroUsd) => holdEntry(world, hold, { type: 'adjust', amount, movement: holdMore(amount), at });
   if (after.account === before.account) {
     const booking = holdBooking(before, after, more === 0n ? [] : [entryOf(after, more)], at);

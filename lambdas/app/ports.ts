@@ -188,8 +188,11 @@ export interface BudgetStore {
 
   readCluster(cluster: string): Promise<Cluster | undefined>;
   listClusters(page: PageRequest): Promise<Page<Cluster>>;
-  /** Writes the heartbeat unless the name is claimed by another uid. Returns what is stored afterwards. */
-  beat(heartbeat: Cluster): Promise<Cluster>;
+  /**
+   * Writes the heartbeat unless another uid has claimed the name and was heard since `goneBefore`. Returns what is stored
+   * afterwards.
+   */
+  beat(heartbeat: Cluster, goneBefore: Instant): Promise<Cluster>;
 
   readPartition(partition: string): Promise<PartitionModel | undefined>;
   listPartitions(page: PageRequest): Promise<Page<PartitionModel>>;

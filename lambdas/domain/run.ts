@@ -46,6 +46,7 @@ export interface RunUsage {
   readonly instances?: readonly { readonly type: string; readonly count: number }[];
   readonly nodes?: number;
   readonly cpus?: number;
+  /** Per node, as a job's. */
   readonly memoryMib?: number;
   readonly gpus?: number;
 }
@@ -97,7 +98,7 @@ const nodesE6Of = (rate: Rate, nodeType: NodeType, run: RunUsage, priced: Pick<T
   if (run.cpus === undefined && run.memoryMib === undefined && run.gpus === undefined) {
     return run.nodes === undefined ? priced.nodesE6 : wholeE6;
   }
-  return sharedNodesE6(nodeType, { nodes, cpus: run.cpus ?? 0, memoryMib: run.memoryMib ?? 0, gpus: run.gpus ?? 0 });
+  return sharedNodesE6(nodeType, { nodes, cpus: run.cpus ?? 0, memoryMib: (run.memoryMib ?? 0) * nodes, gpus: run.gpus ?? 0 });
 };
 
 const dearest = (rate: Rate): NodeType => rate.nodeTypes.reduce((a, b) => (b.priceE10UsdPerHour > a.priceE10UsdPerHour ? b : a));

@@ -5,6 +5,7 @@ import { deleteAccount } from '#app/delete-account';
 import { deposit } from '#app/deposit';
 import { readAccountOrThrow } from '#app/read';
 import { updateAccount } from '#app/update-account';
+import { compact } from '#contract/compact';
 import {
   AccountHoldsQuery,
   AccountPath,
@@ -20,7 +21,7 @@ import {
 import { BudgetError } from '#domain/errors';
 import { accountAnswer, auditAnswer, entryAnswer, holdAnswer, partitionAnswer } from '#http/answers';
 import { packPlace, unpackPlace } from '#http/audit-cursor';
-import { compact, created, noContent, ok, pageOf, type RoutesOf, route } from '#http/route';
+import { created, noContent, ok, pageOf, type RoutesOf, route } from '#http/route';
 import { toPartition } from '#http/to-domain';
 
 /** Each of them is looked at until it holds still, so an audit takes few accounts at a time. */

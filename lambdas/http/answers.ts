@@ -52,6 +52,9 @@ export const holdAnswer = (hold: Hold) => ({
   used: toUsd(hold.used),
   tasks: hold.tasks,
   tasks_ended: hold.tasksEnded,
+  // What it was priced for, so that whoever sees the job in Slurm can tell whether it still is that job.
+  wall_time: formatWallTime(hold.terms.wallTimeSeconds),
+  nodes: hold.terms.nodes,
   job_id: hold.jobId,
   submitted_at: isoOrNull(hold.submittedAt),
   forced: hold.forced,

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { type Adjustment, type AdjustRequest, adjustHold } from '#app/adjust-hold';
 import { bindHold } from '#app/bind-hold';
+import { forceHold } from '#app/force-hold';
 import { placeHold } from '#app/place-hold';
 import { releaseHold } from '#app/release-hold';
 import { settleRuns } from '#app/settle-runs';
+import { updateAccount } from '#app/update-account';
 import { parseArraySpec } from '#domain/array-spec';
 import type { Job } from '#domain/job';
 import { aJob, aModel, anAccount, DAY_MS, HOUR_MS, NOON } from '#test/support/builders';
@@ -130,6 +132,43 @@ describe('adjustHold within its account', () => {
     await world.open({ limit: 7_344_000n });
     await aPlacedHold(world, {}, HOLD_ID);
     expect(await adjust(world, { nodes: 2 })).toMatchObject({ decision: 'admitted', account: { available: 0n } });
+  });
+});
+
+describe('adjustHold of a forced hold', () => {
+  const aForcedWorld = async () => {
+    const world = await aHeldWorld();
+    const job = aJob();
+    await forceHold(world, { holdId: HOLD_ID, job, reason: 'Slurm allowed it' });
+    return world;
+  };
+
+  it('follows what Slurm has allowed, below zero too', async () => {
+    const world = await aForcedWorld();
+    expect(await adjust(world, { nodes: 40 })).toMatchObject({ decision: 'admitted', account: { available: -46_880_000n } });
+    expect(columns(await world.account())).toStrictEqual({ available: -46_880_000n, held: 146_880_000n, used: 0n, limit: 100_000_000n });
+  });
+
+  it('follows into an account that is closed to others', async () => {
+    const world = await aForcedWorld();
+    await updateAccount(world, { account: 'chemistry', set: { status: 'suspended' } });
+    expect(await adjust(world, { account: 'chemistry', nodes: 10 })).toMatchObject({ decision: 'admitted' });
+    expect(await world.account('chemistry')).toMatchObject({ available: -16_720_000n, held: 36_720_000n });
+  });
+
+  it('is refused to whoever only asks', async () => {
+    const world = await aForcedWorld();
+    expect(await adjust(world, { nodes: 40 }, 'raise-only')).toMatchObject({
+      decision: 'refused',
+      refusal: { code: 'insufficient_budget' },
+    });
+  });
+
+  it('is refused past the greatest amount', async () => {
+    const world = await aForcedWorld();
+    expect(await adjust(world, { nodes: 16_000_000, wallTimeSeconds: 3_000_000_000 })).toMatchObject({
+      refusal: { code: 'limit_exceeded' },
+    });
   });
 });
 

@@ -32,6 +32,8 @@ export const aHoldAnswer = (given: object = {}) => ({
   used: 0,
   tasks: 1,
   tasks_ended: 0,
+  wall_time: '01:00:00',
+  nodes: 2,
   job_id: null,
   submitted_at: null,
   forced: false,

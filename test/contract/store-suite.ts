@@ -851,7 +851,7 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
       const fill = async () => {
         for (const name of ['physics', 'art'] as const) {
           await withAccount({ account: name });
-          await store.beat({ cluster: name, clusterUid: 'u', agentVersion: null, lastHeartbeat: NOON });
+          await store.beat({ cluster: name, clusterUid: 'u', agentVersion: null, lastHeartbeat: NOON }, 0);
           await store.writePartition(aPartition({ partition: name }));
           for (const runId of ['1', '2']) {
             await place(aHold({ account: name, cluster: name, amount: 1n }));
@@ -906,23 +906,32 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
     });
 
     describe('clusters', () => {
+      const LONG_AGO = 0;
       const beating = { cluster: 'hpc-prod', clusterUid: 'uid-1', agentVersion: '0.1.0', lastHeartbeat: NOON };
 
       it('are claimed by the first uid, which goes on beating', async () => {
-        expect(await store.beat(beating)).toEqual(beating);
+        expect(await store.beat(beating, LONG_AGO)).toEqual(beating);
         const later = { ...beating, agentVersion: null, lastHeartbeat: NOON + 60_000 };
-        expect(await store.beat(later)).toEqual(later);
+        expect(await store.beat(later, LONG_AGO)).toEqual(later);
         expect(await store.readCluster('hpc-prod')).toEqual(later);
       });
 
       it('are not given to another uid, which gets to see whose it is', async () => {
-        await store.beat(beating);
-        expect(await store.beat({ ...beating, clusterUid: 'uid-2', lastHeartbeat: NOON + 1 })).toEqual(beating);
+        await store.beat(beating, LONG_AGO);
+        expect(await store.beat({ ...beating, clusterUid: 'uid-2', lastHeartbeat: NOON + 1 }, NOON)).toEqual(beating);
         expect(await store.readCluster('hpc-prod')).toEqual(beating);
       });
 
+      it('are taken over by a uid in place of one that was not heard for long', async () => {
+        await store.beat(beating, LONG_AGO);
+        const rebuilt = { ...beating, clusterUid: 'uid-2', lastHeartbeat: NOON + 300_001 };
+        expect(await store.beat(rebuilt, NOON + 1)).toEqual(rebuilt);
+        expect(await store.readCluster('hpc-prod')).toEqual(rebuilt);
+        expect(await store.beat({ ...beating, lastHeartbeat: NOON + 300_002 }, NOON + 2)).toEqual(rebuilt);
+      });
+
       it('are listed by name', async () => {
-        for (const cluster of ['b', 'a']) await store.beat({ ...beating, cluster });
+        for (const cluster of ['b', 'a']) await store.beat({ ...beating, cluster }, LONG_AGO);
         expect((await drain((page) => store.listClusters(page), 1)).map(({ cluster }) => cluster)).toEqual(['a', 'b']);
         expect(await store.readCluster('c')).toBeUndefined();
       });

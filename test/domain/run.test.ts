@@ -61,6 +61,7 @@ describe('runCost on shared nodes', () => {
     ['whole nodes when only they are reported', anHour({ nodes: 2 }), 3_060_000n],
     ['the share of its CPUs', anHour({ cpus: 9 }), 382_500n],
     ['the share of its memory', anHour({ memoryMib: 18_432 }), 382_500n],
+    ['its memory on each of two nodes', anHour({ nodes: 2, memoryMib: 18_432 }), 765_000n],
     ['the larger of both', anHour({ cpus: 9, memoryMib: 36_864 }), 765_000n],
     ['never more than its nodes', anHour({ nodes: 1, cpus: 999 }), 1_530_000n],
     ['as many nodes as it had', anHour({ nodes: 2, cpus: 54 }), 2_295_000n],

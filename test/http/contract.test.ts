@@ -15,7 +15,7 @@ const ACCOUNT = fields(
   'account name description budget_limit budget_used budget_held budget_available budget_unconfirmed start_date end_date status version created_at updated_at',
 );
 const HOLD = fields(
-  'hold_id account cluster user partition state amount original_amount used tasks tasks_ended job_id submitted_at forced created_at expires_at closed_at',
+  'hold_id account cluster user partition state amount original_amount used tasks tasks_ended wall_time nodes job_id submitted_at forced created_at expires_at closed_at',
 );
 const ENTRY = fields('entry_id at account type amount available_delta held_delta used_delta limit_delta hold_id job_id run_id user note');
 const QUOTE = fields('available decision estimated_cost hold_amount budget_remaining message recommendation wall_time details');

@@ -1,0 +1,218 @@
+// Holds whose jobs are not in the queue: orphans, which never had one, and holds whose job is gone. Money goes back only on
+// Slurm's positive word, never because a command failed or a row is late.
+import { attempt, type Desk, inParallel } from '#cli/agent/desk';
+import type { Sighting, TrackedHold } from '#cli/agent/holds';
+import type { AccountedRun, EpochSeconds, OnBadLine, Slurm } from '#cli/agent/ports';
+import { type EndedRun, endedRunOf, runOfSighting, wireRestOf } from '#cli/agent/runs';
+import { type BookedRuns, type SettleParts, settleRuns } from '#cli/agent/settle';
+import type { HoldAnswer, HoldDetailAnswer } from '#cli/api-client';
+
+const HOLDS_AT_ONCE = 8;
+/** A job that is gone is asked for again after this, twice this, and so on, up to the longest. */
+const FIRST_LOOK_AFTER_MS = 15_000;
+const LONGEST_LOOK_AFTER_MS = 10 * 60_000;
+
+export interface AbsentParts extends SettleParts {
+  readonly slurm: Slurm;
+  readonly hasAccounting: boolean;
+  /** Since when a hold without a job was looked for in vain, in whole looks without a break. */
+  readonly orphans: Map<string, number>;
+  readonly booked: BookedRuns;
+  readonly onBadLine: OnBadLine;
+  /** Whether Slurm's silence means something now; asked only if there is a silence to judge. */
+  readonly positiveWord: () => Promise<boolean>;
+  /** Without accounting: since when each look followed the one before within squeue's memory. */
+  readonly watchedSinceMs: number;
+}
+
+// --- orphans --------------------------------------------------------------------------------------------------------------
+
+/** Release what Slurm has refused after the plugin said yes, or what was only a test: in the second look that misses it. */
+export const releaseOrphans = async (desk: Desk, parts: AbsentParts): Promise<void> => {
+  const missing = missingOf(parts);
+  for (const holdId of parts.orphans.keys()) if (!missing.has(holdId)) parts.orphans.delete(holdId);
+  const due: HoldAnswer[] = [];
+  for (const [holdId, hold] of missing) {
+    const isSecondLook = parts.orphans.has(holdId);
+    if (!isSecondLook) parts.orphans.set(holdId, desk.now());
+    if (isSecondLook && isOldEnough(desk, parts, hold)) due.push(hold);
+  }
+  if (due.length === 0 || !(await parts.positiveWord())) return;
+  await inParallel(due, HOLDS_AT_ONCE, (hold) => release(desk, parts, hold));
+};
+
+const missingOf = ({ snapshot, unbound, holds }: AbsentParts): Map<string, HoldAnswer> => {
+  if (!snapshot.isWhole) return new Map();
+  const carried = new Set([...snapshot.submissions.values()].flatMap(({ jobs }) => jobs.map(({ holdId }) => holdId)));
+  return new Map([...unbound].filter(([holdId]) => !carried.has(holdId) && holds.get(holdId) === undefined));
+};
+
+const isOldEnough = (desk: Desk, { hasAccounting, watchedSinceMs }: AbsentParts, hold: HoldAnswer): boolean => {
+  const createdAtMs = Date.parse(hold.created_at);
+  if (desk.now() - createdAtMs < desk.settings.orphanAfterMs) return false;
+  // Without slurmdbd, a job that ran and ended between two looks would have left nothing.
+  return hasAccounting || createdAtMs >= watchedSinceMs;
+};
+
+const release = async (desk: Desk, { orphans }: AbsentParts, { hold_id }: HoldAnswer): Promise<void> => {
+  const body = { reason: 'no job of Slurm carries this hold' };
+  await attempt(
+    desk,
+    async () => {
+      await desk.api.request('releaseHold', { path: { hold_id }, body });
+      desk.counts.released += 1;
+      orphans.delete(hold_id);
+    },
+    (code, error) => {
+      orphans.delete(hold_id);
+      if (code !== 'hold_closed' && code !== 'hold_not_found') desk.complain(`orphan ${hold_id} cannot be released: ${error.message}`);
+    },
+  );
+};
+
+// --- holds whose job is gone ----------------------------------------------------------------------------------------------
+
+/**
+ * Book what is accounted of jobs that are gone, and in the end close their holds.
+ *
+ * The row of a run may be hours late. When Slurm's word is positive and there still is none, what was seen of the job is what
+ * is booked: slurmctld forgets jobs if it is killed before it has saved them, and nobody will ever account for those.
+ */
+export const settleGone = async (desk: Desk, parts: AbsentParts): Promise<void> => {
+  if (!parts.snapshot.isWhole) return;
+  const gone: TrackedHold[] = [];
+  for (const tracked of parts.holds.all()) {
+    if (isShown(parts, tracked)) continue;
+    tracked.absentSinceMs = Math.min(tracked.absentSinceMs ?? desk.now(), desk.now());
+    if (tracked.nextLookMs <= desk.now() || tracked.nextLookMs > desk.now() + LONGEST_LOOK_AFTER_MS) gone.push(tracked);
+  }
+  if (gone.length === 0) return;
+  const rows = parts.hasAccounting ? await rowsOf(desk, parts, gone) : [];
+  if (rows === undefined) return;
+  const cluster = desk.settings.cluster;
+  await settleRuns(
+    desk,
+    parts,
+    rows.flatMap((row) => endedRunOf(cluster, row) ?? []),
+  );
+  const open = gone.filter(({ holdId }) => parts.holds.get(holdId) !== undefined);
+  await inParallel(open, HOLDS_AT_ONCE, (tracked) => closeOrWait(desk, parts, { tracked, rows }));
+};
+
+/** By its own number, unless that is another job's by now. */
+const isShown = ({ snapshot, holds }: AbsentParts, tracked: TrackedHold): boolean => {
+  const submission = snapshot.submissions.get(tracked.submissionId);
+  return submission !== undefined && holds.of(submission) === tracked;
+};
+
+/** Undefined: sacct failed, and so said nothing. */
+const rowsOf = async (
+  desk: Desk,
+  { slurm, holds, onBadLine }: AbsentParts,
+  gone: readonly TrackedHold[],
+): Promise<AccountedRun[] | undefined> => {
+  const rows: AccountedRun[] = [];
+  const wanted = new Set(gone);
+  try {
+    await slurm.runsOf(
+      [...new Set(gone.map(({ submissionId }) => submissionId))],
+      (row) => {
+        const tracked = holds.ofRun(row);
+        if (tracked !== undefined && wanted.has(tracked)) rows.push(row);
+      },
+      onBadLine,
+    );
+    return rows;
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'SlurmSilent') throw error;
+    desk.complain(`nothing is known of ${gone.length} jobs that are gone: ${error.message}`);
+    return undefined;
+  }
+};
+
+const closeOrWait = async (
+  desk: Desk,
+  parts: AbsentParts,
+  { tracked, rows }: { tracked: TrackedHold; rows: readonly AccountedRun[] },
+): Promise<void> => {
+  const absentMs = desk.now() - (tracked.absentSinceMs ?? desk.now());
+  if (absentMs >= desk.settings.orphanAfterMs && (await parts.positiveWord())) await close(desk, parts, { tracked, rows });
+  tracked.looks += 1;
+  const wait = Math.min(LONGEST_LOOK_AFTER_MS, FIRST_LOOK_AFTER_MS * 2 ** (tracked.looks - 1));
+  // Not past the moment from which on it may be closed.
+  const closable = (tracked.absentSinceMs ?? desk.now()) + desk.settings.orphanAfterMs;
+  tracked.nextLookMs = desk.now() < closable ? Math.min(desk.now() + wait, closable) : desk.now() + wait;
+};
+
+/** Book runs that were seen and never accounted for, and give the rest back. */
+const close = async (
+  desk: Desk,
+  parts: AbsentParts,
+  { tracked, rows }: { tracked: TrackedHold; rows: readonly AccountedRun[] },
+): Promise<void> => {
+  const { holdId } = tracked;
+  const mine = rows.filter((row) => parts.holds.ofRun(row) === tracked);
+  const lost = [...sightingsOf(tracked, mine).values()];
+  if (lost.length === 0 && mine.length === 0 && !tracked.wasSeen) return; // Nobody knows whether it ran: its hold expires.
+  if (lost.length > 0)
+    await settleRuns(
+      desk,
+      parts,
+      lost.map((sighting) => runOfLost(desk, tracked, sighting)),
+    );
+  const hold = await attempt(
+    desk,
+    () => desk.api.request('showHold', { path: { hold_id: holdId }, query: { limit: '1' } }),
+    () => undefined,
+  );
+  if (hold === undefined) return;
+  if (hold.state === 'open') await settleRest(desk, parts, { hold, tracked });
+  else parts.holds.forget(holdId);
+};
+
+/** What was seen or begun, and has no row with an end. */
+const sightingsOf = (tracked: TrackedHold, rows: readonly AccountedRun[]): Map<string, Sighting> => {
+  const sightings = new Map(tracked.sightings);
+  for (const { jobId, startedAt, endedAt, nodes, partition, tres } of rows) {
+    if (startedAt !== null && endedAt === null && !sightings.has(jobId))
+      sightings.set(jobId, { jobId, startedAt, nodes, partition, tres, restarts: 0 });
+  }
+  for (const { jobId, endedAt } of rows) {
+    const seen = sightings.get(jobId);
+    // Not by their starts: Slurm moves the start of a run whose node was slow to boot.
+    if (seen !== undefined && endedAt !== null && endedAt >= seen.startedAt) sightings.delete(jobId);
+  }
+  return sightings;
+};
+
+/** Charged until it was first missed: its instance ran for at least as long, and at most one look longer. */
+export const runOfLost = (desk: Desk, tracked: TrackedHold, sighting: Sighting): EndedRun =>
+  runOfSighting(desk.settings.cluster, {
+    sighting,
+    endedAt: Math.floor((tracked.absentSinceMs ?? desk.now()) / 1000) satisfies EpochSeconds,
+    submissionId: tracked.submissionId,
+    account: tracked.account,
+    submittedAt: Math.max(...tracked.submittedAts),
+  });
+
+const settleRest = async (
+  desk: Desk,
+  { holds, send }: AbsentParts,
+  { hold, tracked }: { hold: HoldDetailAnswer; tracked: TrackedHold },
+): Promise<void> => {
+  const tasks = Math.max(1, hold.tasks - hold.tasks_ended);
+  const rest = wireRestOf(desk.settings.cluster, { holdId: tracked.holdId, jobId: tracked.submissionId, tasks });
+  await attempt(
+    desk,
+    async () => {
+      const [answer] = await send({ holdId: tracked.holdId }, [rest]);
+      desk.counts.closed += 1;
+      if (answer === undefined || answer.hold_state !== 'open') holds.forget(tracked.holdId);
+    },
+    (code, error) => {
+      if (code === 'hold_closed' || code === 'hold_not_found') holds.forget(tracked.holdId);
+      else
+        desk.keepAside({ reason: `hold ${tracked.holdId} of job ${tracked.submissionId} cannot be closed: ${error.message}`, entry: rest });
+    },
+  );
+};

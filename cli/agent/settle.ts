@@ -1,0 +1,277 @@
+// Ended runs, booked against their holds: whose they are, whether they were the last, and in batches.
+import { makeFollow } from '#cli/agent/adjust';
+import { attempt, type Desk, inParallel } from '#cli/agent/desk';
+import type { Holds, TrackedHold } from '#cli/agent/holds';
+import { submittedAtOf } from '#cli/agent/holds';
+import type { EpochSeconds } from '#cli/agent/ports';
+import { type EndedRun, isoOf, sightedRunIdOf, type WireRun, wireRunOf } from '#cli/agent/runs';
+import { countOfTasks, type Liveness, type Snapshot } from '#cli/agent/snapshot';
+import type { HoldAnswer, HoldDetailAnswer, SettlementAnswer } from '#cli/api-client';
+import { BudgetError } from '#domain/errors';
+import { MAX_RUNS_PER_BATCH } from '#domain/run';
+
+const HOLDS_AT_ONCE = 8;
+/** A job that ends for longer has a node that is lost: it does not come back by itself. */
+const ENDING_FOR_SECONDS = 600;
+
+/** Which runs have been booked, so that reading them again costs nothing. Losing it costs requests, and no money. */
+export interface BookedRuns {
+  has(runId: string): boolean;
+  add(run: Pick<EndedRun, 'runId' | 'endedAt'>): void;
+  /** Runs that no window of sacct will show again. */
+  forgetBefore(endedAt: EpochSeconds): void;
+}
+
+export const createBookedRuns = (): BookedRuns => {
+  const ends = new Map<string, EpochSeconds>();
+  return {
+    has: (runId) => ends.has(runId),
+    add: ({ runId, endedAt }) => ends.set(runId, endedAt),
+    forgetBefore: (limit) => {
+      for (const [runId, endedAt] of ends) if (endedAt < limit) ends.delete(runId);
+    },
+  };
+};
+
+/** Where ended runs go: to the API, or as events to a bus. */
+export type SendRuns = (target: RunTarget, runs: readonly WireRun[]) => Promise<readonly SettlementAnswer[]>;
+
+export interface RunTarget {
+  readonly holdId?: string;
+  /** Where no hold is known: the API finds it by the job that was bound, or books the run late on its account. */
+  readonly job?: { readonly job_id: string };
+}
+
+export interface SettleParts {
+  readonly holds: Holds;
+  readonly snapshot: Snapshot;
+  readonly booked: BookedRuns;
+  /** Open holds that no job is bound to, by id. */
+  readonly unbound: ReadonlyMap<string, HoldAnswer>;
+  readonly send: SendRuns;
+  /** Runs of unmarked jobs that ended before this are not ours: asbb was not there yet. */
+  readonly adoptedAt: EpochSeconds;
+  /** Slurm's own name of this cluster. */
+  readonly slurmCluster: string;
+}
+
+interface Group {
+  readonly target: RunTarget;
+  readonly tracked: TrackedHold | undefined;
+  readonly runs: EndedRun[];
+}
+
+/**
+ * Book these runs.
+ * @returns how many have to be looked at again, because nobody can say yet whether they were the last of their job
+ */
+export const settleRuns = async (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Promise<number> => {
+  const fresh = runs.filter((run) => !parts.booked.has(run.runId) && isOurs(desk, parts, run));
+  if (!parts.snapshot.isWhole) return fresh.length;
+  let left = 0;
+  await inParallel(groupsOf(desk, parts, fresh), HOLDS_AT_ONCE, async (group) => {
+    left += await settleGroup(desk, parts, group);
+  });
+  return left;
+};
+
+const isOurs = (desk: Desk, { slurmCluster }: SettleParts, run: EndedRun): boolean => {
+  if (run.cluster === slurmCluster || run.cluster === '') return true;
+  desk.keepAside({ reason: `run ${run.runId} is of cluster ${run.cluster}, and this agent serves ${slurmCluster}`, entry: run });
+  return false;
+};
+
+/** One group a hold; runs of jobs that nobody asked about are on their own. */
+const groupsOf = (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Group[] => {
+  const groups = new Map<string, Group>();
+  for (const run of runs.toSorted((a, b) => a.endedAt - b.endedAt || (a.startedAt ?? 0) - (b.startedAt ?? 0))) {
+    const tracked = parts.holds.ofRun(run);
+    const holdId = tracked?.holdId ?? run.holdId;
+    if (holdId === undefined && !isOwed(desk, parts, run)) continue;
+    const key = holdId ?? `${run.submissionId}@${run.submittedAt}`;
+    const group = groups.get(key);
+    const target = holdId === undefined ? { job: { job_id: run.submissionId } } : { holdId };
+    if (group === undefined) groups.set(key, { target, tracked, runs: [run] });
+    else group.runs.push(run);
+  }
+  return [...groups.values()];
+};
+
+/** Whether a run that no hold is known for costs money that nobody has asked about. */
+const isOwed = (desk: Desk, { adoptedAt }: SettleParts, run: EndedRun): boolean =>
+  run.startedAt !== null && run.endedAt >= adoptedAt && desk.guard.guards(run.partition);
+
+const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promise<number> => {
+  const lastOfJob = new Map(group.runs.map((run) => [run.jobId, run])); // In the order of their ends, so the last one stays.
+  const ready: { run: EndedRun; wire: WireRun }[] = [];
+  let left = 0;
+  for (const run of group.runs) {
+    const liveness = livenessOf(desk, parts, group, run);
+    if (liveness === 'ending') {
+      left += 1;
+      continue;
+    }
+    const final = liveness === 'gone' && lastOfJob.get(run.jobId) === run;
+    const tasks = await tasksOf(desk, parts, group, run);
+    const wire = tasks === 0 ? undefined : wireOrAside(desk, run, { final, tasks });
+    if (wire === undefined) parts.booked.add(run);
+    else ready.push({ run, wire });
+  }
+  for (const batch of batchesOf(ready)) {
+    if (await isWithItsAccount(desk, parts, group, batch)) left += await sendBatch(desk, parts, group, batch);
+    else left += batch.length;
+  }
+  return left;
+};
+
+type Batch = readonly { readonly run: EndedRun; readonly wire: WireRun }[];
+
+/** As many as one request takes, and of one account. */
+const batchesOf = (ready: Batch): Batch[] => {
+  const batches: { run: EndedRun; wire: WireRun }[][] = [];
+  for (const one of ready) {
+    const last = batches.at(-1);
+    const isNext = last !== undefined && last.length < MAX_RUNS_PER_BATCH && last[0]?.run.account === one.run.account;
+    if (isNext) last.push(one);
+    else batches.push([one]);
+  }
+  return batches;
+};
+
+/** A run is charged to the account of its hold, so a hold whose job was moved has to be moved first. False: it could not be, now. */
+const isWithItsAccount = async (
+  desk: Desk,
+  { holds, unbound }: SettleParts,
+  { target: { holdId } }: Group,
+  batch: Batch,
+): Promise<boolean> => {
+  const hold = holdId === undefined ? undefined : (holds.get(holdId) ?? unboundHold(unbound, holdId));
+  const account = batch[0]?.run.account ?? '';
+  if (hold === undefined || account === '' || account === hold.account) return true;
+  const followed = await makeFollow(desk, hold, { account });
+  if (followed === 'done') hold.account = account;
+  return followed !== 'later';
+};
+
+const unboundHold = (unbound: SettleParts['unbound'], holdId: string) => {
+  const hold = unbound.get(holdId);
+  return hold === undefined ? undefined : { holdId, account: hold.account, partition: hold.partition };
+};
+
+/** Whether the job goes on. Its number may be another job's by now. */
+const livenessOf = (desk: Desk, { holds, snapshot }: SettleParts, { tracked, target }: Group, run: EndedRun): Liveness => {
+  const submission = snapshot.submissions.get(run.submissionId);
+  if (submission === undefined) return 'gone';
+  const shown = holds.of(submission)?.holdId;
+  if (shown !== undefined && shown !== (tracked?.holdId ?? target.holdId)) return 'gone';
+  if (shown === undefined && submittedAtOf(submission.jobs) > run.submittedAt && submission.jobs.every(({ restarts }) => restarts === 0))
+    return 'gone';
+  const liveness = snapshot.livenessOf(run.submissionId, run.tasks);
+  return liveness === 'ending' && desk.now() / 1000 - run.endedAt > ENDING_FOR_SECONDS ? 'gone' : liveness;
+};
+
+/**
+ * An array that was cancelled while it waited is one row, which names tasks that started or were cancelled earlier, too. Those
+ * that are alive, or have ended, are not its own.
+ */
+const tasksOf = async (desk: Desk, { snapshot }: SettleParts, { target }: Group, run: EndedRun): Promise<number> => {
+  const named = countOfTasks(run.tasks);
+  if (named === 1 || target.holdId === undefined) return named;
+  const { holdId } = target;
+  const hold = await attempt(
+    desk,
+    () => desk.api.request('showHold', { path: { hold_id: holdId }, query: { limit: '1' } }),
+    () => undefined,
+  );
+  if (hold === undefined) return named;
+  const alive = (snapshot.submissions.get(run.submissionId)?.jobs ?? []).reduce((sum, { tasks }) => sum + countOfTasks(tasks), 0);
+  return Math.max(0, Math.min(named, hold.tasks - hold.tasks_ended - alive));
+};
+
+const wireOrAside = (desk: Desk, run: EndedRun, how: { final: boolean; tasks: number }): WireRun | undefined => {
+  try {
+    return wireRunOf(desk.settings.cluster, run, how);
+  } catch (error) {
+    if (!(error instanceof BudgetError)) throw error;
+    desk.keepAside({ reason: `run ${run.runId} of job ${run.jobId}: ${error.message}`, entry: run });
+    return undefined;
+  }
+};
+
+/** All or none are booked, so if one is refused, each is tried by itself. */
+const sendBatch = async (desk: Desk, parts: SettleParts, group: Group, batch: Batch): Promise<number> => {
+  let isDone = false;
+  let left = 0;
+  await attempt(
+    desk,
+    async () => {
+      const answers = await parts.send(
+        group.target,
+        batch.map(({ wire }) => wire),
+      );
+      for (const [index, { run }] of batch.entries()) await note(desk, parts, { run, answer: answers[index], target: group.target });
+      isDone = true;
+    },
+    async (code, error) => {
+      isDone = true;
+      if (batch.length > 1) {
+        for (const one of batch) left += await sendBatch(desk, parts, group, [one]);
+        return;
+      }
+      for (const { run } of batch) {
+        parts.booked.add(run);
+        if (code === 'account_not_found') desk.unknownAccount(run.account);
+        else desk.keepAside({ reason: `run ${run.runId} of job ${run.jobId} was refused: ${error.message}`, entry: run });
+      }
+    },
+  );
+  return isDone ? left : batch.length;
+};
+
+const note = async (
+  desk: Desk,
+  { booked, holds }: SettleParts,
+  { run, answer, target }: { run: EndedRun; answer: SettlementAnswer | undefined; target: RunTarget },
+): Promise<void> => {
+  booked.add(run);
+  desk.counts.settled += 1;
+  const tracked = target.holdId === undefined ? undefined : holds.get(target.holdId);
+  if (tracked !== undefined && (tracked.sightings.get(run.jobId)?.startedAt ?? Number.POSITIVE_INFINITY) <= run.endedAt)
+    tracked.sightings.delete(run.jobId);
+  if (answer === undefined) return; // An event: nobody has answered yet.
+  if (tracked !== undefined && answer.hold_state !== 'open') holds.forget(tracked.holdId);
+  if (answer.late && answer.actual_charge > 0 && target.holdId !== undefined) await mendLate(desk, { run, holdId: target.holdId });
+};
+
+/**
+ * A run that came late may have been booked before under another name: by a person, whose report of a hold's only run has the
+ * hold's id, or by this agent, when the row of a run that it had seen was long in coming. It must be charged once.
+ */
+const mendLate = async (desk: Desk, { run, holdId }: { run: EndedRun; holdId: string }): Promise<void> => {
+  const detail = await attempt(
+    desk,
+    () => desk.api.request('showHold', { path: { hold_id: holdId }, query: { limit: '500' } }),
+    () => undefined,
+  );
+  const runs = detail?.runs ?? [];
+  const correct = async (runId: string, why: string): Promise<void> => {
+    await attempt(
+      desk,
+      async () => {
+        await desk.api.request('correctRun', {
+          path: { hold_id: holdId, run_id: runId },
+          body: { actual_cost: 0, correction_id: `agent.${run.runId}`.slice(0, 128), note: why },
+        });
+        desk.counts.corrected += 1;
+      },
+      (_, error) => desk.keepAside({ reason: `run ${runId} is booked twice, and could not be corrected: ${error.message}`, entry: run }),
+    );
+  };
+  const byHand = runs.find(({ run_id, booked_at }) => run_id === holdId && booked_at >= isoOf(run.endedAt));
+  if (byHand !== undefined) return correct(run.runId, `reported by hand before, as run ${holdId}`);
+  const standIn = sightedRunIdOf(desk.settings.cluster, run);
+  if (standIn !== run.runId && isCharged(runs, standIn)) await correct(standIn, `accounted for by run ${run.runId}`);
+};
+
+const isCharged = (runs: HoldDetailAnswer['runs'], runId: string): boolean =>
+  runs.some(({ run_id, actual_charge }) => run_id === runId && actual_charge > 0);
