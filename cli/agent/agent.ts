@@ -88,6 +88,8 @@ export const createAgent = (parts: AgentParts): Agent => {
     const read = parts.state.read();
     const state = read?.cluster === cluster ? read : await firstState(parts, cluster);
     for (const [holdId, since] of state.orphans) orphans.set(holdId, since);
+    // Before the first heartbeat: if the state is lost, the last heartbeat tells up to when everything was booked.
+    parts.state.write(state);
     return { facts, settings: { ...parts.settings, cluster }, state };
   };
 
@@ -104,6 +106,7 @@ export const createAgent = (parts: AgentParts): Agent => {
 
   return {
     pass: async () => {
+      const isFirst = known === undefined;
       known ??= await start();
       const { settings, state } = known;
       const { cluster } = settings;
@@ -124,7 +127,8 @@ export const createAgent = (parts: AgentParts): Agent => {
       };
       const onBadLine: OnBadLine = ({ source, line, problem }) => desk.keepAside({ reason: `${source}: a line ${problem}`, entry: line });
 
-      await beat(desk);
+      // The first one claims the cluster's name; the others say, at the end, that a pass was whole.
+      if (isFirst) await beat(desk);
       if (now() - listedAllMs > LIST_ALL_AFTER_MS || now() < listedAllMs) await listAll(cluster, state.seen);
       await parts.drains.spool?.(desk);
 
@@ -177,6 +181,7 @@ export const createAgent = (parts: AgentParts): Agent => {
       booked.forgetBefore(state.watermark - OVERLAP_SECONDS);
       for (const id of postponed.keys()) if (!snapshot.submissions.has(id)) postponed.delete(id);
       parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds) });
+      if (!isFirst) await beat(desk);
       return {
         cluster,
         counts: desk.counts,
