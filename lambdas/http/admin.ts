@@ -24,7 +24,7 @@ import { packPlace, unpackPlace } from '#http/audit-cursor';
 import { created, noContent, ok, pageOf, type RoutesOf, route } from '#http/route';
 import { toPartition } from '#http/to-domain';
 
-/** Each of them is looked at until it holds still, so an audit takes few accounts at a time. */
+/** The young end of each ledger, and what is open, is read whole before an audit answers, so it takes few accounts at a time. */
 const ACCOUNTS_PER_AUDIT = 25;
 /** Entries of a machine whose clock is ahead are still part of "until now". */
 const CLOCK_SKEW_MS = 60 * 60 * 1000;
