@@ -27,7 +27,7 @@ import {
   userName,
   wallTime,
 } from '#contract/fields';
-import { MAX_INSTANCE_TYPES } from '#contract/limits';
+import { MAX_AUDIT_CURSOR_CHARS, MAX_INSTANCE_TYPES } from '#contract/limits';
 import { MAX_ARRAY_TASKS } from '#domain/array-spec';
 import { MAX_RUNS_PER_BATCH } from '#domain/run';
 import { MAX_WALL_TIME_SECONDS } from '#domain/slurm-time';
@@ -201,7 +201,11 @@ export const DepositRequest = exactly({
 });
 
 export const ClusterRequest = exactly({ cluster_uid: id(128), agent_version: text(64).optional() });
-export const AuditRequest = exactly({ account: accountName.optional(), cursor: page.cursor, repair: z.boolean().default(false) });
+export const AuditRequest = exactly({
+  account: accountName.optional(),
+  cursor: z.string().max(MAX_AUDIT_CURSOR_CHARS).optional(),
+  repair: z.boolean().default(false),
+});
 
 export const PartitionRequest = exactly({
   partition: partitionName.optional(),

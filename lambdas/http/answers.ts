@@ -245,19 +245,22 @@ export const clusterAnswer = (cluster: Cluster) => ({
   last_heartbeat: iso(cluster.lastHeartbeat),
 });
 
-export const auditAnswer = (audit: Audit) => ({
+export const auditAnswer = (audit: Audit, cursor: string | undefined) => ({
   accounts: audit.accounts,
   entries: audit.entries,
-  differences: audit.differences.map(({ account, column, holdId, stored, replayed, cause }) => {
+  differences: audit.differences.map(({ account, column, holdId, runId, stored, replayed, cause, repaired }) => {
     const inUsd = column === 'entries' ? Number : toUsd;
     return {
       account,
       column,
       ...(holdId === undefined ? {} : { hold_id: holdId }),
+      ...(runId === undefined ? {} : { run_id: runId }),
       stored: inUsd(stored),
       replayed: inUsd(replayed),
       cause,
+      ...(repaired === undefined ? {} : { repaired }),
     };
   }),
-  ...(audit.cursor === undefined ? {} : { cursor: audit.cursor }),
+  ...(audit.left === 0 ? {} : { not_compared: audit.left }),
+  ...(cursor === undefined ? {} : { cursor }),
 });
