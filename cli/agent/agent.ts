@@ -168,6 +168,7 @@ export const createAgent = (parts: AgentParts): Agent => {
       });
       const absent = {
         ...settleParts,
+        direct: sendTo(api),
         snapshot,
         slurm,
         hasAccounting: known.facts.hasAccounting,
