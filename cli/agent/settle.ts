@@ -124,16 +124,20 @@ const batchesOf = (ready: Batch): Batch[] => {
   const batches: { run: EndedRun; wire: WireRun }[][] = [];
   for (const one of ready) {
     const last = batches.at(-1);
-    const isNext = last !== undefined && last.length < MAX_RUNS_PER_BATCH && last[0]?.run.account === one.run.account;
+    const isNext =
+      last !== undefined && last.length < MAX_RUNS_PER_BATCH && last[0] !== undefined && payerOf(last[0].run) === payerOf(one.run);
     if (isNext) last.push(one);
     else batches.push([one]);
   }
   return batches;
 };
 
+/** A run that never started is paid for by nobody. */
+const payerOf = ({ startedAt, account }: EndedRun): string => (startedAt === null ? '' : account);
+
 /** A run is charged to the account of its hold, so a hold whose job was moved has to be moved first. False: it could not be, now. */
 const isWithItsAccount = async (desk: Desk, { hold, tracked }: Group, batch: Batch): Promise<boolean> => {
-  const account = batch[0]?.run.account ?? '';
+  const account = batch[0] === undefined ? '' : payerOf(batch[0].run);
   if (hold === undefined || account === '' || account === hold.account) return true;
   const followed = await makeFollow(desk, hold, { account });
   if (followed === 'done') {
