@@ -21,7 +21,7 @@ const OVERLAP_SECONDS = 120;
 const WATERMARK_AGE_SECONDS = 300;
 /** A long absence is caught up window by window, each before a look at the queue, so that memory does not grow with it. */
 const WINDOW_SECONDS = 6 * 3600;
-/** Without any clue, an agent looks back for as long. */
+/** So long before its last heartbeat an agent looks back that has lost its state. What was booked then is not booked again. */
 const LOOK_BACK_SECONDS = 24 * 3600;
 /** Somebody else may have closed a hold, so all are listed again now and then. */
 const LIST_ALL_AFTER_MS = 15 * 60_000;
@@ -90,6 +90,8 @@ export const createAgent = (parts: AgentParts): Agent => {
     const cluster = parts.settings.cluster ?? facts.clusterName;
     const state = parts.state.read(cluster) ?? (await firstState(parts, cluster));
     for (const [holdId, since] of state.orphans) orphans.set(holdId, since);
+    // Before the first heartbeat: if the state is lost, the last heartbeat tells up to when everything was booked.
+    parts.state.write(state);
     return { facts, settings: { ...parts.settings, cluster }, state };
   };
 
@@ -106,6 +108,7 @@ export const createAgent = (parts: AgentParts): Agent => {
 
   return {
     pass: async () => {
+      const isFirst = known === undefined;
       known ??= await start();
       const { settings, state } = known;
       const { cluster } = settings;
@@ -125,7 +128,8 @@ export const createAgent = (parts: AgentParts): Agent => {
       };
       const onBadLine: OnBadLine = (bad) => desk.keepAside({ reason: sentenceOfUnread(bad), entry: bad.line });
 
-      await beat(desk);
+      // The first one claims the cluster's name; the others say, at the end, that a pass was whole.
+      if (isFirst) await beat(desk);
       if (now() - listedAllMs > LIST_ALL_AFTER_MS || now() < listedAllMs) await listAll(cluster, state.seen);
       await parts.drains.spool?.(desk);
 
@@ -136,7 +140,11 @@ export const createAgent = (parts: AgentParts): Agent => {
       for (; known.facts.hasAccounting && from + WINDOW_SECONDS < began; from += WINDOW_SECONDS) {
         const window = await read(from, from + WINDOW_SECONDS);
         const snapshot = await takeSnapshot(slurm, onBadLine);
-        if (window === undefined || (await settleRuns(desk, { ...settleParts, snapshot }, window)) > 0) break;
+        if (
+          window === undefined ||
+          (await settleRuns(desk, { ...settleParts, snapshot, unbound: await listUnbound(api, cluster) }, window)) > 0
+        )
+          break;
         booked.forgetBefore(from);
       }
 
@@ -144,7 +152,7 @@ export const createAgent = (parts: AgentParts): Agent => {
       const lookedAtMs = now();
       const snapshot = await takeSnapshot(slurm, onBadLine);
       if (snapshot.problem !== undefined) problems.push(snapshot.problem);
-      const unbound = new Map((await listHolds(api, { cluster, bound: 'false' })).map((hold) => [hold.hold_id, hold]));
+      const unbound = await listUnbound(api, cluster);
       noteLook(state, { known: known.facts, snapshot, nowMs: lookedAtMs });
 
       const onRunOver = (tracked: TrackedHold, over: RunOver): void => {
@@ -154,7 +162,7 @@ export const createAgent = (parts: AgentParts): Agent => {
       };
       await keepJobs(desk, { holds, snapshot, unbound, postponed, onRunOver });
 
-      const left = await settleRuns(desk, { ...settleParts, snapshot }, [
+      const left = await settleRuns(desk, { ...settleParts, snapshot, unbound }, [
         ...(ended ?? []),
         ...(known.facts.hasAccounting ? [] : overIn(cluster, { holds, snapshot, onRunOver })),
         ...requeued.values(),
@@ -167,6 +175,7 @@ export const createAgent = (parts: AgentParts): Agent => {
       });
       const absent = {
         ...settleParts,
+        direct: sendTo(api),
         snapshot,
         slurm,
         hasAccounting: known.facts.hasAccounting,
@@ -187,6 +196,7 @@ export const createAgent = (parts: AgentParts): Agent => {
       for (const id of postponed.keys()) if (!snapshot.submissions.has(id)) postponed.delete(id);
       // While a requeued run waits to be booked, only the state before still has it.
       if (requeued.size === 0) parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds) });
+      if (!isFirst) await beat(desk);
       return {
         cluster,
         counts: desk.counts,
@@ -201,15 +211,11 @@ export const createAgent = (parts: AgentParts): Agent => {
   };
 };
 
-/** Runs of a hold in one request; runs that nobody asked about one by one, found by their jobs. */
+/** Runs of a hold in one request. */
 export const sendTo =
   (api: ApiClient): SendRuns =>
-  async ({ holdId, job }, runs) => {
-    if (holdId !== undefined) return (await api.request('settleRuns', { path: { hold_id: holdId }, body: { runs } })).results;
-    const answers = [];
-    for (const run of runs) answers.push(await api.request('reconcile', { body: { ...run, ...job } }));
-    return answers;
-  };
+  async (holdId, runs) =>
+    (await api.request('settleRuns', { path: { hold_id: holdId }, body: { runs } })).results;
 
 // --- the beginning ------------------------------------------------------------------------------------------------------
 
@@ -218,9 +224,10 @@ const firstState = async ({ api, now }: AgentParts, cluster: string): Promise<Ag
   const nowSeconds = Math.floor(now() / 1000);
   const lastBeat = await lastHeartbeatOf(api, cluster);
   const open = [...(await listHolds(api, { cluster, bound: 'true' })), ...(await listHolds(api, { cluster, bound: 'false' }))];
-  const adoptedAt = Math.min(nowSeconds, lastBeat ?? nowSeconds);
-  const oldest = open.reduce((first, { created_at }) => Math.min(first, Math.floor(Date.parse(created_at) / 1000)), adoptedAt);
-  const watermark = Math.max(Math.min(oldest, adoptedAt), lastBeat === undefined ? nowSeconds - LOOK_BACK_SECONDS : 0) - OVERLAP_SECONDS;
+  // A row may have been on its way when the agent was last heard, so a known cluster is looked back at for longer than that.
+  const adoptedAt = lastBeat === undefined ? nowSeconds : Math.min(lastBeat, nowSeconds) - LOOK_BACK_SECONDS;
+  const watermark =
+    open.reduce((first, { created_at }) => Math.min(first, Math.floor(Date.parse(created_at) / 1000)), adoptedAt) - OVERLAP_SECONDS;
   return { v: 1, cluster, adoptedAt, watermark, watchedSinceMs: now(), lastLookMs: now(), orphans: [], seen: [] };
 };
 
@@ -235,6 +242,9 @@ const lastHeartbeatOf = async (api: ApiClient, cluster: string): Promise<EpochSe
   }
   throw failure('the list of clusters does not come to an end: ask the administrator of the API');
 };
+
+const listUnbound = async (api: ApiClient, cluster: string): Promise<Map<string, HoldAnswer>> =>
+  new Map((await listHolds(api, { cluster, bound: 'false' })).map((hold) => [hold.hold_id, hold]));
 
 const listHolds = async (api: ApiClient, query: { cluster: string; bound: 'true' | 'false' }): Promise<HoldAnswer[]> => {
   const holds: HoldAnswer[] = [];

@@ -1,10 +1,11 @@
 // Ended runs, booked against their holds: whose they are, whether they were the last, and in batches.
+import { makeFollow } from '#cli/agent/adjust';
 import { attempt, type Desk, inParallel } from '#cli/agent/desk';
-import type { Holds, TrackedHold } from '#cli/agent/holds';
 import { submittedAtOf } from '#cli/agent/holds';
 import type { EpochSeconds } from '#cli/agent/ports';
 import { type EndedRun, isoOf, sightedRunIdOf, type WireRun, wireRunOf } from '#cli/agent/runs';
 import { countOfTasks, type Liveness, type Snapshot } from '#cli/agent/snapshot';
+import { createWhose, type Owner, type Whose, type WhoseParts } from '#cli/agent/whose';
 import type { HoldDetailAnswer, SettlementAnswer } from '#cli/api-client';
 import { BudgetError } from '#domain/errors';
 import { MAX_RUNS_PER_BATCH } from '#domain/run';
@@ -32,29 +33,20 @@ export const createBookedRuns = (): BookedRuns => {
   };
 };
 
-/** Where ended runs go: to the API, or as events to a bus. */
-export type SendRuns = (target: RunTarget, runs: readonly WireRun[]) => Promise<readonly SettlementAnswer[]>;
+/** Where ended runs go: to the API, or as events to a bus, which answers nothing. */
+export type SendRuns = (holdId: string, runs: readonly WireRun[]) => Promise<readonly SettlementAnswer[]>;
 
-export interface RunTarget {
-  readonly holdId?: string;
-  /** Where no hold is known: the API finds it by the job that was bound, or books the run late on its account. */
-  readonly job?: { readonly job_id: string };
-}
-
-export interface SettleParts {
-  readonly holds: Holds;
+export interface SettleParts extends WhoseParts {
   readonly snapshot: Snapshot;
   readonly booked: BookedRuns;
   readonly send: SendRuns;
-  /** Runs of unmarked jobs that ended before this are not ours: asbb was not there yet. */
-  readonly adoptedAt: EpochSeconds;
   /** Slurm's own name of this cluster. */
   readonly slurmCluster: string;
 }
 
-interface Group {
-  readonly target: RunTarget;
-  readonly tracked: TrackedHold | undefined;
+interface Group extends Owner {
+  /** The hold as it is while the group is worked on; undefined if it is closed, or nobody knows it. */
+  readonly hold: { readonly holdId: string; account: string; readonly partition: string } | undefined;
   readonly runs: EndedRun[];
 }
 
@@ -65,8 +57,9 @@ interface Group {
 export const settleRuns = async (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Promise<number> => {
   const fresh = runs.filter((run) => !parts.booked.has(run.runId) && isOurs(desk, parts, run));
   const clear = fresh.filter(({ submissionId }) => parts.snapshot.shows(submissionId));
-  let left = fresh.length - clear.length;
-  await inParallel(groupsOf(desk, parts, clear), HOLDS_AT_ONCE, async (group) => {
+  const found = await groupsOf(desk, parts, clear);
+  let left = fresh.length - clear.length + found.left;
+  await inParallel(found.groups, HOLDS_AT_ONCE, async (group) => {
     left += await settleGroup(desk, parts, group);
   });
   return left;
@@ -78,21 +71,28 @@ const isOurs = (desk: Desk, { slurmCluster }: SettleParts, run: EndedRun): boole
   return false;
 };
 
-/** One group a hold; runs of jobs that nobody asked about are on their own. */
-const groupsOf = (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Group[] => {
+/** One group a hold, in the order of the runs' ends. Runs of which nobody can say now whose they are come back as a count. */
+const groupsOf = async (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Promise<{ groups: Group[]; left: number }> => {
+  const whose = createWhose(desk, parts);
+  const owners = new Map<EndedRun, Whose>();
+  await inParallel(runs, HOLDS_AT_ONCE, async (run) => {
+    owners.set(run, await whose(run));
+  });
   const groups = new Map<string, Group>();
+  let left = 0;
   for (const run of runs.toSorted((a, b) => a.endedAt - b.endedAt || (a.startedAt ?? 0) - (b.startedAt ?? 0))) {
-    const tracked = parts.holds.ofRun(run);
-    const holdId = tracked?.holdId ?? run.holdId;
-    if (holdId === undefined && !(run.endedAt >= parts.adoptedAt && desk.guard.guards(run.partition))) continue;
-    const key = holdId ?? `${run.submissionId}@${run.submittedAt}`;
-    const group = groups.get(key);
-    const target = holdId === undefined ? { job: { job_id: run.submissionId } } : { holdId };
-    if (group === undefined) groups.set(key, { target, tracked, runs: [run] });
+    const owner = owners.get(run);
+    if (owner === 'later') left += 1;
+    if (owner === undefined || typeof owner === 'string') continue;
+    const group = groups.get(owner.holdId);
+    if (group === undefined) groups.set(owner.holdId, { ...owner, hold: openHoldOf(owner), runs: [run] });
     else group.runs.push(run);
   }
-  return [...groups.values()];
+  return { groups: [...groups.values()], left };
 };
+
+const openHoldOf = ({ tracked }: Owner): Group['hold'] =>
+  tracked === undefined ? undefined : { holdId: tracked.holdId, account: tracked.account, partition: tracked.partition };
 
 const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promise<number> => {
   const lastOfJob = new Map(group.runs.map((run) => [run.jobId, run])); // In the order of their ends, so the last one stays.
@@ -110,17 +110,49 @@ const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promis
     if (wire === undefined) parts.booked.add(run);
     else ready.push({ run, wire });
   }
-  for (let first = 0; first < ready.length; first += MAX_RUNS_PER_BATCH)
-    left += await sendBatch(desk, parts, group, ready.slice(first, first + MAX_RUNS_PER_BATCH));
+  for (const batch of batchesOf(ready)) {
+    if (await isWithItsAccount(desk, group, batch)) left += await sendBatch(desk, parts, group, batch);
+    else left += batch.length;
+  }
   return left;
 };
 
+type Batch = readonly { readonly run: EndedRun; readonly wire: WireRun }[];
+
+/** As many as one request takes, and of one account. */
+const batchesOf = (ready: Batch): Batch[] => {
+  const batches: { run: EndedRun; wire: WireRun }[][] = [];
+  for (const one of ready) {
+    const last = batches.at(-1);
+    const isNext =
+      last !== undefined && last.length < MAX_RUNS_PER_BATCH && last[0] !== undefined && payerOf(last[0].run) === payerOf(one.run);
+    if (isNext) last.push(one);
+    else batches.push([one]);
+  }
+  return batches;
+};
+
+/** A run that never started is paid for by nobody. */
+const payerOf = ({ startedAt, account }: EndedRun): string => (startedAt === null ? '' : account);
+
+/** A run is charged to the account of its hold, so a hold whose job was moved has to be moved first. False: it could not be, now. */
+const isWithItsAccount = async (desk: Desk, { hold, tracked }: Group, batch: Batch): Promise<boolean> => {
+  const account = batch[0] === undefined ? '' : payerOf(batch[0].run);
+  if (hold === undefined || account === '' || account === hold.account) return true;
+  const followed = await makeFollow(desk, hold, { account });
+  if (followed === 'done') {
+    hold.account = account;
+    if (tracked !== undefined) tracked.account = account;
+  }
+  return followed !== 'later';
+};
+
 /** Whether the job goes on. Its number may be another job's by now. */
-const livenessOf = (desk: Desk, { holds, snapshot }: SettleParts, { tracked, target }: Group, run: EndedRun): Liveness => {
+const livenessOf = (desk: Desk, { holds, snapshot }: SettleParts, { holdId }: Group, run: EndedRun): Liveness => {
   const submission = snapshot.submissions.get(run.submissionId);
   if (submission === undefined) return 'gone';
   const shown = holds.of(submission)?.holdId;
-  if (shown !== undefined && shown !== (tracked?.holdId ?? target.holdId)) return 'gone';
+  if (shown !== undefined && shown !== holdId) return 'gone';
   if (shown === undefined && submittedAtOf(submission.jobs) > run.submittedAt && submission.jobs.every(({ restarts }) => restarts === 0))
     return 'gone';
   const liveness = snapshot.livenessOf(run.submissionId, run.tasks);
@@ -131,10 +163,9 @@ const livenessOf = (desk: Desk, { holds, snapshot }: SettleParts, { tracked, tar
  * An array that was cancelled while it waited is one row, which names tasks that started or were cancelled earlier, too. Those
  * that are alive, or have ended, are not its own.
  */
-const tasksOf = async (desk: Desk, { snapshot }: SettleParts, { target }: Group, run: EndedRun): Promise<number> => {
+const tasksOf = async (desk: Desk, { snapshot }: SettleParts, { holdId }: Group, run: EndedRun): Promise<number> => {
   const named = countOfTasks(run.tasks);
-  if (named === 1 || target.holdId === undefined) return named;
-  const { holdId } = target;
+  if (named === 1) return named;
   const hold = await attempt(
     desk,
     () => desk.api.request('showHold', { path: { hold_id: holdId }, query: { limit: '1' } }),
@@ -156,22 +187,17 @@ const wireOrAside = (desk: Desk, run: EndedRun, how: { final: boolean; tasks: nu
 };
 
 /** All or none are booked, so if one is refused, each is tried by itself. */
-const sendBatch = async (
-  desk: Desk,
-  parts: SettleParts,
-  group: Group,
-  batch: readonly { run: EndedRun; wire: WireRun }[],
-): Promise<number> => {
+const sendBatch = async (desk: Desk, parts: SettleParts, group: Group, batch: Batch): Promise<number> => {
   let isDone = false;
   let left = 0;
   await attempt(
     desk,
     async () => {
       const answers = await parts.send(
-        group.target,
+        group.holdId,
         batch.map(({ wire }) => wire),
       );
-      for (const [index, { run }] of batch.entries()) await note(desk, parts, { run, answer: answers[index], target: group.target });
+      for (const [index, { run }] of batch.entries()) await note(desk, parts, { run, answer: answers[index], holdId: group.holdId });
       isDone = true;
     },
     async (code, error) => {
@@ -193,16 +219,16 @@ const sendBatch = async (
 const note = async (
   desk: Desk,
   { booked, holds }: SettleParts,
-  { run, answer, target }: { run: EndedRun; answer: SettlementAnswer | undefined; target: RunTarget },
+  { run, answer, holdId }: { run: EndedRun; answer: SettlementAnswer | undefined; holdId: string },
 ): Promise<void> => {
   booked.add(run);
   desk.counts.settled += 1;
-  const tracked = target.holdId === undefined ? undefined : holds.get(target.holdId);
+  const tracked = holds.get(holdId);
   if (tracked !== undefined && (tracked.sightings.get(run.jobId)?.startedAt ?? Number.POSITIVE_INFINITY) <= run.endedAt)
     tracked.sightings.delete(run.jobId);
   if (answer === undefined) return; // An event: nobody has answered yet.
-  if (tracked !== undefined && answer.hold_state !== 'open') holds.forget(tracked.holdId);
-  if (answer.late && answer.actual_charge > 0 && target.holdId !== undefined) await mendLate(desk, { run, holdId: target.holdId });
+  if (answer.hold_state !== 'open') holds.forget(holdId);
+  if (answer.late && answer.actual_charge > 0) await mendLate(desk, { run, holdId });
 };
 
 /**

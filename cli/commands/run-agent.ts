@@ -1,6 +1,6 @@
 // The `asbb agent` command: how its parts are put together, how often it looks, and what it says meanwhile.
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type Agent, createAgent, type Drains, type PassReport, sendTo } from '#cli/agent/agent';
@@ -88,7 +88,7 @@ const agentOf = (context: Context, { options, config, guard, api: real, complain
     },
     state: isDry ? readOnly(state) : state,
     drains: isDry ? {} : drainsOf({ config, guard, complain, now: context.now }),
-    send: config.agent.eventBus === undefined || isDry ? sendTo(api) : sendToBus(config.agent.eventBus, api),
+    send: config.agent.eventBus === undefined || isDry ? sendTo(api) : sendToBus(config.agent.eventBus),
     now: context.now,
     sha256,
     complain,
@@ -142,15 +142,12 @@ const drainsOf = ({
   };
 };
 
-/** Put ended runs on a bus. What is left of a hold is booked by the API itself: it is decided by what the API has booked before. */
-const sendToBus = (bus: string, api: ApiClient): SendRuns => {
+/** Put ended runs on a bus. Nobody answers: a hold that stays open all the same is settled with the API itself, later. */
+const sendToBus = (bus: string): SendRuns => {
   let publisher: Promise<import('#adapters/event-publisher').EventPublisher> | undefined;
-  const direct = sendTo(api);
-  return async (target, runs) => {
-    if (runs.some((run) => 'actual_cost' in run)) return direct(target, runs);
+  return async (holdId, runs) => {
     publisher ??= import('#adapters/event-publisher').then(({ createEventPublisher }) => createEventPublisher({ bus }));
-    const where = target.holdId === undefined ? (target.job ?? {}) : { hold_id: target.holdId };
-    const { failed } = await (await publisher).put(runs.map((run) => ({ ...run, ...where })));
+    const { failed } = await (await publisher).put(runs.map((run) => ({ ...run, hold_id: holdId })));
     const [first] = failed;
     if (first !== undefined)
       throw new CommandError(EXIT.unreachable, `the bus ${bus} did not take ${failed.length} ended runs: ${first.message}`);
@@ -301,7 +298,7 @@ const withoutRepeats = (context: Context): ((sentence: string) => void) => {
 
 const guardOf = (context: Context, config: Config): GuardConf | undefined => {
   const path = config.agent.asbbConf ?? findGuardConf(context.env);
-  if (path !== undefined) return readGuardConf(path);
+  if (config.agent.asbbConf !== undefined || existsSync(path)) return readGuardConf(path);
   context.tell('no asbb.conf was found, so jobs without a hold are let be: name it as agent.asbb_conf or ASBB_CONF to hold for them');
   return undefined;
 };

@@ -27,7 +27,7 @@ import {
   userName,
   wallTime,
 } from '#contract/fields';
-import { MAX_INSTANCE_TYPES } from '#contract/limits';
+import { MAX_AUDIT_CURSOR_CHARS, MAX_INSTANCE_TYPES } from '#contract/limits';
 import { MAX_ARRAY_TASKS } from '#domain/array-spec';
 import { MAX_RUNS_PER_BATCH } from '#domain/run';
 import { MAX_WALL_TIME_SECONDS } from '#domain/slurm-time';
@@ -147,12 +147,16 @@ const costProblem = { message: ONE_OF_TWO, path: ['actual_cost'] };
 
 export const Run = exactly(runShape).refine(hasOneCost, costProblem);
 export type RunFields = z.output<typeof Run>;
-export const ReconcileRequest = exactly({ ...runShape, transaction_id: holdId.optional(), hold_id: holdId.optional() })
+const reconcileShape = { ...runShape, transaction_id: holdId.optional(), hold_id: holdId.optional() };
+export const ReconcileRequest = exactly(reconcileShape)
   .refine(hasOneCost, costProblem)
   .refine((run) => run.transaction_id === undefined || run.hold_id === undefined || run.transaction_id === run.hold_id, {
     message: 'is another than hold_id: give one of them',
     path: ['transaction_id'],
   });
+export type ReconcileFields = z.output<typeof ReconcileRequest>;
+/** What its sender writes. */
+export type ReconcileBody = z.input<z.ZodObject<typeof reconcileShape>>;
 export const RunsRequest = exactly({ runs: z.array(Run).min(1).max(MAX_RUNS_PER_BATCH) });
 export const CorrectRequest = exactly({ actual_cost: usdFromZero, correction_id: id(128), note: text(500) });
 
@@ -197,7 +201,11 @@ export const DepositRequest = exactly({
 });
 
 export const ClusterRequest = exactly({ cluster_uid: id(128), agent_version: text(64).optional() });
-export const AuditRequest = exactly({ account: accountName.optional(), cursor: page.cursor, repair: z.boolean().default(false) });
+export const AuditRequest = exactly({
+  account: accountName.optional(),
+  cursor: z.string().max(MAX_AUDIT_CURSOR_CHARS).optional(),
+  repair: z.boolean().default(false),
+});
 
 export const PartitionRequest = exactly({
   partition: partitionName.optional(),
@@ -254,6 +262,7 @@ export const ClusterHoldsQuery = exactly({
 export const HoldPath = exactly({ hold_id: holdId });
 export const RunPath = exactly({ hold_id: holdId, run_id: runId });
 export const JobPath = exactly({ cluster: clusterName, job_id: jobId });
+export const JobQuery = exactly({ submitted_at: instant.optional() });
 export const ClusterPath = exactly({ cluster: clusterName });
 export const AccountPath = exactly({ account: accountName });
 export const PartitionPath = exactly({ partition: partitionName });

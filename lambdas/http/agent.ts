@@ -4,10 +4,10 @@ import { correctRun } from '#app/correct-run';
 import { HEARTBEAT_STALE_MS } from '#app/expire-holds';
 import { extendHold } from '#app/extend-hold';
 import { forceHold } from '#app/force-hold';
-import type { Settings } from '#app/ports';
-import { readHoldOrThrow, readSpecOf } from '#app/read';
+import { readHoldOrThrow, readJobLinkOrThrow, readSpecOf } from '#app/read';
 import { releaseHold } from '#app/release-hold';
-import { type SettleRequest, settleRuns } from '#app/settle-runs';
+import { settleRuns } from '#app/settle-runs';
+import { compact } from '#contract/compact';
 import {
   BindRequest,
   ClusterHoldsQuery,
@@ -17,27 +17,29 @@ import {
   ExtendRequest,
   ForceRequest,
   HoldPath,
+  JobPath,
+  JobQuery,
   PageQuery,
   ReconcileRequest,
   ReleaseRequest,
-  type RunFields,
   RunPath,
   RunsRequest,
 } from '#contract/requests';
-import { BudgetError, invalid } from '#domain/errors';
-import { clusterAnswer, holdAnswer, holdDetailAnswer, settlementAnswer } from '#http/answers';
-import { compact, ok, pageOf, type RoutesOf, route } from '#http/route';
-import { toJob, toReport } from '#http/to-domain';
+import { toReport, toSettling, wherefrom } from '#contract/run-report';
+import { BudgetError } from '#domain/errors';
+import { clusterAnswer, holdAnswer, holdDetailAnswer, jobLinkAnswer, settlementAnswer } from '#http/answers';
+import { ok, pageOf, type RoutesOf, route } from '#http/route';
+import { toJob } from '#http/to-domain';
 
 const reconcile = route({ body: ReconcileRequest }, async ({ body }, world) => {
-  const holdId = body.hold_id ?? body.transaction_id;
-  const [run] = await settleRuns(world, { ...compact({ holdId }), ...wherefrom([body], world.settings), runs: [toReport(body)] });
+  const [run] = await settleRuns(world, toSettling(body, world.settings.defaultCluster));
   if (run === undefined) throw new Error('one report has one answer');
   return ok(settlementAnswer(run, transactionIdOf(run.owner)));
 });
 
 const settleRunsRoute = route({ path: HoldPath, body: RunsRequest }, async ({ path, body }, world) => {
-  const runs = await settleRuns(world, { holdId: path.hold_id, ...wherefrom(body.runs, world.settings), runs: body.runs.map(toReport) });
+  const from = wherefrom(body.runs, world.settings.defaultCluster);
+  const runs = await settleRuns(world, { holdId: path.hold_id, ...from, runs: body.runs.map(toReport) });
   return ok({ results: runs.map((run) => settlementAnswer(run, run.owner)) });
 });
 
@@ -93,6 +95,16 @@ const showHold = route({ path: HoldPath, query: PageQuery }, async ({ path, quer
   return ok(holdDetailAnswer({ hold, spec, runs: runs.items, ...compact({ cursor: runs.cursor }) }));
 });
 
+// Which hold a job was bound to, also after that hold has ended. Numbers come again, so the time says which job is meant.
+const showJob = route({ path: JobPath, query: JobQuery }, async ({ path, query }, { store }) => {
+  const link = await readJobLinkOrThrow(store, {
+    cluster: path.cluster,
+    jobId: path.job_id,
+    ...compact({ submittedAt: query.submitted_at }),
+  });
+  return ok(jobLinkAnswer(link));
+});
+
 const listHoldsOfCluster = route({ query: ClusterHoldsQuery }, async ({ query }, { store }) => {
   const wanted = { cluster: query.cluster, ...compact({ bound: query.bound, createdBefore: query.created_before }) };
   const page = await store.listOpenHoldsOfCluster(wanted, pageOf(query));
@@ -125,23 +137,6 @@ const HOLD_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** A run without a hold is booked under its job's name. */
 const transactionIdOf = (owner: string): string | null => (HOLD_ID.test(owner) ? owner : null);
 
-/** Cluster, job and account of the reports. They are of one hold, so they must agree. */
-const wherefrom = (runs: readonly RunFields[], { defaultCluster }: Settings): Pick<SettleRequest, 'cluster' | 'account' | 'job'> => {
-  const same = <K extends 'cluster' | 'account'>(name: K): RunFields[K] => {
-    const values = new Set(runs.map((run) => run[name]).filter((value) => value !== undefined));
-    if (values.size > 1) throw invalid(`runs.${name}`, 'differs between the runs of one hold');
-    return [...values][0];
-  };
-  const [first] = runs;
-  const cluster = same('cluster');
-  const jobCluster = cluster ?? defaultCluster;
-  const job =
-    jobCluster === null || first?.job_id === undefined
-      ? undefined
-      : { cluster: jobCluster, jobId: first.job_id, ...compact({ submittedAt: first.submitted_at }) };
-  return compact({ cluster, account: same('account'), job });
-};
-
 export const agentRoutes: RoutesOf<'agent'> = {
   reconcile,
   forceHold: forceHoldRoute,
@@ -151,6 +146,7 @@ export const agentRoutes: RoutesOf<'agent'> = {
   settleRuns: settleRunsRoute,
   correctRun: correctRunRoute,
   showHold,
+  showJob,
   listHoldsOfCluster,
   beatCluster,
   listClusters,

@@ -341,6 +341,8 @@ describe('what programs read', () => {
   it('a dry run says what it would do, and does nothing', async () => {
     const { api, slurm, machine, hold, begin, held, used } = await aSite();
     const [done, live] = [await hold(), await hold()];
+    const job = { cluster: 'local', job_id: '1', submitted_at: new Date(begin * 1000).toISOString() };
+    await api.request('bindHold', { path: { hold_id: done }, body: job });
     const times = { submitted: begin, started: begin + 60, ended: begin + 60 + HALF_AN_HOUR };
     slurm.prints('sacct', `nonsense\n${accountedLine({ id: '1', index: 1, ...times, comment: `asbb:${done}` })}`);
     slurm.prints('squeue', queueLine({ id: '2', submitted: begin, comment: `asbb:${live}` }) + queueLine({ id: '3', submitted: begin }));

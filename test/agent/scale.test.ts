@@ -5,9 +5,9 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Agent, type AgentParts, createAgent } from '#cli/agent/agent';
 import type { AccountedRun, QueuedJob } from '#cli/agent/ports';
 import { createSlurmCommands } from '#cli/agent/slurm-commands';
-import { createStateFile, type StateFile } from '#cli/agent/state';
+import { createStateFile } from '#cli/agent/state';
+import { aCountingService, aCountingSlurm, aStateInMemory, CLUSTER, type CountingService } from '#test/agent/counting';
 import { accountedLine, aFakeSlurm, configOf, queueLine } from '#test/agent/fake-slurm';
-import { aSimulatedApi, aSimulatedSlurm, aStateInMemory, CLUSTER, type SimulatedApi } from '#test/agent/simulated';
 import { TEN_DOLLARS, temporaryFolder } from '#test/http/api';
 
 const NOON = Date.UTC(2026, 10, 25, 12);
@@ -15,14 +15,14 @@ const NOON_SECONDS = NOON / 1000;
 const TASKS_PER_ARRAY = 100;
 const MAX_RUNS_PER_REQUEST = 40;
 
-const anAgent = (service: SimulatedApi, parts: Pick<AgentParts, 'slurm' | 'state'>): Agent =>
+const anAgent = (service: CountingService, parts: Pick<AgentParts, 'slurm' | 'state'>): Agent =>
   createAgent({
     ...parts,
     api: service.api,
     guard: { guards: (partition) => partition === 'aws' },
     settings: { cluster: CLUSTER, clusterUid: 'u', orphanAfterMs: 120_000, agentVersion: '0' },
     drains: {},
-    now: service.clock.now,
+    now: service.now,
     sha256: (text) => createHash('sha256').update(text).digest('hex'),
     complain: (sentence) => {
       throw new Error(sentence);
@@ -32,15 +32,15 @@ const anAgent = (service: SimulatedApi, parts: Pick<AgentParts, 'slurm' | 'state
     },
   });
 
-const aService = async (): Promise<SimulatedApi> => {
-  const service = aSimulatedApi(NOON);
+const aService = async (): Promise<CountingService> => {
+  const service = aCountingService(NOON);
   await service.api.request('putPartition', { path: { partition: 'aws' }, body: TEN_DOLLARS });
   await service.api.request('createAccount', { body: { account: 'physics', budget_limit: 100_000_000 } });
   return service;
 };
 
 /** A hold that is bound, as a former agent has left it. */
-const boundHold = async ({ api }: SimulatedApi, { jobId, array }: { jobId: string; array?: string }): Promise<string> => {
+const boundHold = async ({ api }: CountingService, { jobId, array }: { jobId: string; array?: string }): Promise<string> => {
   const hold_id = randomUUID();
   const job = {
     account: 'physics',
@@ -56,7 +56,7 @@ const boundHold = async ({ api }: SimulatedApi, { jobId, array }: { jobId: strin
 };
 
 /** Half of the runs are single jobs, half are tasks of arrays. Each took a minute. */
-const endedRuns = async (service: SimulatedApi, count: number): Promise<AccountedRun[]> => {
+const endedRuns = async (service: CountingService, count: number): Promise<AccountedRun[]> => {
   const runs: AccountedRun[] = [];
   const add = (jobId: string, submissionId: string, more: Partial<AccountedRun>): void => {
     const startedAt = NOON_SECONDS - 1800 + (runs.length % 1000);
@@ -92,7 +92,7 @@ describe('ended runs', () => {
     const runs = await endedRuns(service, count);
     service.asked();
     const state = {
-      v: 1,
+      v: 1 as const,
       cluster: CLUSTER,
       adoptedAt: 0,
       watermark: NOON_SECONDS - 7200,
@@ -101,8 +101,8 @@ describe('ended runs', () => {
       orphans: [],
       seen: [],
     };
-    const slurm = aSimulatedSlurm({ queue: () => [], ended: () => runs });
-    const agent = anAgent(service, { slurm, state: aStateInMemory<StateFile>(state) });
+    const slurm = aCountingSlurm({ queue: () => [], ended: () => runs });
+    const agent = anAgent(service, { slurm, state: aStateInMemory(state) });
     expect((await agent.pass()).counts).toMatchObject({ settled: count });
 
     const singles = count / 2;
@@ -151,7 +151,7 @@ describe('a pass with nothing new', () => {
     expect(existsSync(stateFile)).toBe(true);
 
     for (const _pass of ['second', 'third', 'fourth']) {
-      await service.clock.advance(15_000);
+      service.advance(15_000);
       service.asked();
       slurm.calls();
       const { counts } = await agent.pass();
@@ -179,11 +179,11 @@ describe('live jobs', () => {
     for (let id = 1; id <= 20; id++) await boundHold(service, { jobId: String(id) });
     const running = { state: 'RUNNING', startedAt: NOON_SECONDS, timeLimitSeconds: 3600, nodeList: 'node1' };
     const jobs = Array.from({ length: 20 }, (_, index) => job(index + 1, index < 10 ? running : {}));
-    const agent = anAgent(service, { slurm: aSimulatedSlurm({ queue: () => jobs }), state: aStateInMemory<StateFile>() });
+    const agent = anAgent(service, { slurm: aCountingSlurm({ queue: () => jobs }), state: aStateInMemory() });
     await agent.pass();
     service.asked();
     for (let minute = 0; minute < 24 * 60 + 1; minute += 5) {
-      await service.clock.advance(5 * 60_000);
+      service.advance(5 * 60_000);
       await agent.pass();
     }
     expect(service.asked().extendHold).toBe(10 * 2);

@@ -7,10 +7,9 @@ import { join } from 'node:path';
 import { createAgent } from '#cli/agent/agent';
 import { inParallel } from '#cli/agent/desk';
 import type { QueuedJob } from '#cli/agent/ports';
-import type { StateFile } from '#cli/agent/state';
 import { createApiClient } from '#cli/api-client';
+import { aCountingService, aCountingSlurm, aStateInMemory, CLUSTER } from '#test/agent/counting';
 import { aFakeSlurm, anAgentMachine } from '#test/agent/fake-slurm';
-import { aSimulatedApi, aSimulatedSlurm, aStateInMemory, CLUSTER } from '#test/agent/simulated';
 import { type Section, withServer } from '#test/bench/measure';
 
 const ROUNDS = [0, 10_000, 30_000, 100_000];
@@ -163,7 +162,7 @@ export const benchExtends = async (): Promise<Section> => {
 };
 
 const aDay = async (waiting: number): Promise<{ extended: number; requests: number }> => {
-  const service = aSimulatedApi(NOON);
+  const service = aCountingService(NOON);
   const model = { region: 'us-east-1', instance_types: [], unpriced: 'flat', flat_rate_per_node_hour: 1 };
   await service.api.request('putPartition', { path: { partition: 'aws' }, body: model });
   await service.api.request('createAccount', { body: { account: 'bench', budget_limit: 900_000_000 } });
@@ -177,13 +176,13 @@ const aDay = async (waiting: number): Promise<{ extended: number; requests: numb
     };
   });
   const agent = createAgent({
-    slurm: aSimulatedSlurm({ queue: () => jobs }),
+    slurm: aCountingSlurm({ queue: () => jobs }),
     api: service.api,
     guard: { guards: () => true },
     settings: { cluster: CLUSTER, clusterUid: 'u', orphanAfterMs: 120_000, agentVersion: '0' },
-    state: aStateInMemory<StateFile>(),
+    state: aStateInMemory(),
     drains: {},
-    now: service.clock.now,
+    now: service.now,
     sha256: (text) => createHash('sha256').update(text).digest('hex'),
     complain: (sentence) => {
       throw new Error(sentence);
@@ -195,7 +194,7 @@ const aDay = async (waiting: number): Promise<{ extended: number; requests: numb
   await agent.pass(); // Which forces a hold for each of them.
   service.asked();
   for (let minute = 0; minute < MINUTES_PER_DAY; minute += LOOK_MINUTES) {
-    await service.clock.advance(LOOK_MINUTES * 60_000);
+    service.advance(LOOK_MINUTES * 60_000);
     await agent.pass();
   }
   const { beatCluster: _, listHoldsOfCluster: __, ...others } = service.asked();
