@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * The plugin itself, loaded as slurmctld loads it, but by this program: linked with -rdynamic, it lends the plugin what
- * slurmctld would. The Makefile says which build of it (PLUGIN_PATH).
- */
+/* The plugin itself, loaded as slurmctld loads it, but by this program. The Makefile says which build of it (PLUGIN_PATH). */
 #include "fixture.h"
 
 #include <dirent.h>
@@ -14,32 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <slurm/slurm.h>
-#include <slurm/slurm_errno.h>
-#include <slurm/slurmdb.h>
+#include "lend.h"
 
 #define SAID_MAX 16384	/* bytes of what the plugin logs at one start */
 #define TEXT_MAX 1024
-
-/* Of libslurm, and in no header that packages ship. */
-extern char *slurm_xstrdup(const char *text);
-extern void slurm_xfree(void **item);
-
-/* Of slurmctld. */
-char *default_part_name;
-void *acct_db_conn;
-
-int assoc_mgr_fill_in_user(void *db_conn, slurmdb_user_rec_t *user, int enforce, slurmdb_user_rec_t **record, bool locked)
-{
-	static char account[] = "physics";
-
-	(void)db_conn;
-	(void)enforce;
-	(void)record;
-	(void)locked;
-	user->default_acct = account;
-	return SLURM_SUCCESS;
-}
 
 #if SLURM_VERSION_NUMBER >= SLURM_VERSION_NUM(23, 2, 0)
 typedef int modify_fn(job_desc_msg_t *desc, void *record, uint32_t uid, char **err_msg);
@@ -281,7 +256,7 @@ static void without_account_and_partition_slurms_defaults_are_asked_about(void *
 	default_part_name = aws;
 	assert_int_equal(plugin.submit(&desc, desc.user_id, &message), SLURM_SUCCESS);
 	default_part_name = NULL;
-	_assert_was_asked("account", "physics");
+	_assert_was_asked("account", LENT_ACCOUNT);
 	_assert_was_asked("partition", "aws");
 	_assert_names_a_hold(desc.admin_comment);
 	_forget(&desc, &message);
