@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 
 #define SAID_MAX 16384	/* bytes of what the plugin logs at one start */
 #define TEXT_MAX 1024
+#define ALICE	5001
+#define NOBODY	5002
 
 #if SLURM_VERSION_NUMBER >= SLURM_VERSION_NUM(23, 2, 0)
 typedef int modify_fn(job_desc_msg_t *desc, void *record, uint32_t uid, char **err_msg);
@@ -29,6 +32,20 @@ static struct {
 	int (*submit)(job_desc_msg_t *desc, uint32_t uid, char **err_msg);
 	modify_fn *modify;
 } plugin;
+
+static int look_ups;
+
+/* In the place of libc's: the plugin finds this program's first. */
+int getpwuid_r(uid_t uid, struct passwd *entry, char *buffer, size_t size, struct passwd **found)
+{
+	look_ups++;
+	*found = NULL;
+	if (uid != ALICE || snprintf(buffer, size, "alice") != 5)
+		return 0;
+	entry->pw_name = buffer;
+	*found = entry;
+	return 0;
+}
 
 static struct fixture_server server;
 static char folder[256], conf[300], log_file[300];
@@ -107,7 +124,7 @@ static job_desc_msg_t _job(const char *account, const char *partition)
 	slurm_init_job_desc_msg(&desc);
 	desc.account = account ? slurm_xstrdup(account) : NULL;
 	desc.partition = partition ? slurm_xstrdup(partition) : NULL;
-	desc.user_id = getuid();
+	desc.user_id = ALICE;
 	desc.min_nodes = desc.max_nodes = 2;
 	return desc;
 }
@@ -164,10 +181,10 @@ static void _assert_names_a_hold(const char *comment)
 static int _modify(job_desc_msg_t *desc, char **message)
 {
 #if SLURM_VERSION_NUMBER >= SLURM_VERSION_NUM(23, 2, 0)
-	return plugin.modify(desc, NULL, getuid(), message);
+	return plugin.modify(desc, NULL, ALICE, message);
 #else
 	(void)message;
-	return plugin.modify(desc, NULL, getuid());
+	return plugin.modify(desc, NULL, ALICE);
 #endif
 }
 
@@ -260,6 +277,28 @@ static void without_account_and_partition_slurms_defaults_are_asked_about(void *
 	_assert_was_asked("partition", "aws");
 	_assert_names_a_hold(desc.admin_comment);
 	_forget(&desc, &message);
+}
+
+static void users_are_known_by_name_and_looked_up_once(void **state)
+{
+	static const struct {
+		uint32_t uid;
+		const char *name;
+		int look_ups;
+	} cases[] = { { ALICE, "alice", 1 }, { ALICE, "alice", 0 }, { NOBODY, "5002", 1 }, { NOBODY, "5002", 0 }, { ALICE, "alice", 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		job_desc_msg_t desc = _job("chem", "aws");
+		char *message = NULL;
+
+		desc.user_id = cases[i].uid;
+		look_ups = 0;
+		assert_int_equal(plugin.submit(&desc, desc.user_id, &message), SLURM_SUCCESS);
+		_assert_was_asked("user", cases[i].name);
+		assert_int_equal(look_ups, cases[i].look_ups);
+		_forget(&desc, &message);
+	}
 }
 
 static void a_refused_job_has_a_reason(void **state)
@@ -388,6 +427,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_says_what_slurm_wants_to_know),
 		cmocka_unit_test(it_shows_nothing_else),
+		/* First of those that ask, as the plugin remembers names. */
+		cmocka_unit_test_setup_teardown(users_are_known_by_name_and_looked_up_once, _begin, _end),
 		cmocka_unit_test_setup_teardown(an_admitted_job_names_its_hold, _begin, _end),
 		cmocka_unit_test_setup_teardown(an_admin_comment_is_appended_to, _begin, _end),
 		cmocka_unit_test_setup_teardown(without_account_and_partition_slurms_defaults_are_asked_about, _begin, _end),
