@@ -14,10 +14,10 @@ const ROOT = join(import.meta.dirname, '../..');
 const PLUGIN = join(ROOT, 'slurm-plugin');
 const SOURCES = join(ROOT, 'test/slurm');
 
-const ROUNDS = 7;
+const ROUNDS = 5;
 const CLIENTS = [1, 8] as const;
-const WARM_UP_MS = 300;
-const ROUND_MS = 2000;
+const WARM_UP_MS = 200;
+const ROUND_MS = 1000;
 const INSIDE_CALLS = 20_000;
 /** In memory: slurmctld writes two files for each job, and on a disk that is what would be measured. */
 const MEMORY = '/dev/shm';
