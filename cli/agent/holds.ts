@@ -41,14 +41,22 @@ export interface TrackedHold {
   wasSeen: boolean;
 }
 
+interface RunOfJob {
+  readonly submissionId: string;
+  readonly submittedAt: EpochSeconds;
+  readonly holdId?: string;
+}
+
 export interface Holds {
   readonly size: number;
   all(): Iterable<TrackedHold>;
   get(holdId: string): TrackedHold | undefined;
   /** The hold of a submission in the queue. */
   of(submission: Submission): TrackedHold | undefined;
-  /** The hold of a run, by its job. */
-  ofRun(run: { readonly submissionId: string; readonly submittedAt: EpochSeconds; readonly holdId?: string }): TrackedHold | undefined;
+  /** The hold of a run, by the mark that its row has, or by its job and the time when that was submitted. */
+  ofRun(run: RunOfJob): TrackedHold | undefined;
+  /** The same for a run without a mark whose time nobody knows: it may be a requeue of the last job of that number, or another job. */
+  maybeOfRun(run: RunOfJob): TrackedHold | undefined;
   /** Undefined if the hold is not bound. */
   track(hold: HoldAnswer): TrackedHold | undefined;
   forget(holdId: string): void;
@@ -83,9 +91,9 @@ export const createHolds = (): Holds => {
     ofRun: ({ submissionId, submittedAt, holdId }) => {
       const named = holdId === undefined ? undefined : byId.get(holdId);
       if (named?.submissionId === submissionId) return named;
-      const exact = held(submissionId).find(({ submittedAts }) => submittedAts.includes(submittedAt));
-      return exact ?? (holdId === undefined ? submittedBy(submissionId, submittedAt) : undefined);
+      return held(submissionId).find(({ submittedAts }) => submittedAts.includes(submittedAt));
     },
+    maybeOfRun: ({ submissionId, submittedAt, holdId }) => (holdId === undefined ? submittedBy(submissionId, submittedAt) : undefined),
     track: (hold) => {
       if (hold.job_id === null || hold.submitted_at === null || hold.state !== 'open') return undefined;
       const before = byId.get(hold.hold_id);

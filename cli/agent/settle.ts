@@ -75,9 +75,20 @@ const isOurs = (desk: Desk, { slurmCluster }: SettleParts, run: EndedRun): boole
 const groupsOf = async (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Promise<{ groups: Group[]; left: number }> => {
   const whose = createWhose(desk, parts);
   const owners = new Map<EndedRun, Whose>();
-  await inParallel(runs, HOLDS_AT_ONCE, async (run) => {
+  const find = async (run: EndedRun): Promise<void> => {
     owners.set(run, await whose(run));
-  });
+  };
+  // Those that name their hold first: it is bound then, and found for the others of the same job.
+  await inParallel(
+    runs.filter(({ holdId }) => holdId !== undefined),
+    HOLDS_AT_ONCE,
+    find,
+  );
+  await inParallel(
+    runs.filter(({ holdId }) => holdId === undefined),
+    HOLDS_AT_ONCE,
+    find,
+  );
   const groups = new Map<string, Group>();
   let left = 0;
   for (const run of runs.toSorted((a, b) => a.endedAt - b.endedAt || (a.startedAt ?? 0) - (b.startedAt ?? 0))) {

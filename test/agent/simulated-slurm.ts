@@ -237,7 +237,12 @@ export const createSimulatedSlurm = (nowSeconds: () => number, options: { readon
       for (const job of jobs.values()) {
         if (job.submissionId !== submissionId || isOver(job)) continue;
         if (to.limitSeconds !== undefined) job.limitSeconds = to.limitSeconds;
-        if (to.account !== undefined) job.account = to.account;
+        // Slurm moves a job to another account while all of it waits.
+        if (
+          to.account !== undefined &&
+          ![...jobs.values()].some((each) => each.submissionId === submissionId && (each.startedAt !== null || isOver(each)))
+        )
+          job.account = to.account;
         if (to.partition !== undefined && isWaiting(job)) job.partition = to.partition;
       }
     },

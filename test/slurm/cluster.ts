@@ -43,8 +43,8 @@ export interface Cluster {
   writeBudgetConf(text: string): void;
   /** A file beside slurm.conf that only slurmctld's user may read, unless `mode` says otherwise. */
   writeSecret(name: string, text: string, mode?: number): void;
-  /** Adds to slurm.conf what `budget` needs, or takes it away. */
-  useBudget(use: 'with plugin' | 'without plugin'): void;
+  /** Lines of slurm.conf, in the place of those of the same key, undefined for none; takes effect at the next start. */
+  setConf(lines: Readonly<Record<string, string | undefined>>): void;
   /** Resolves once slurmctld answers. If it ends instead, throws with what it logged since. */
   startController(): Promise<void>;
   /** Resolves to slurmctld's exit status, null if a signal ended it. */
@@ -59,8 +59,13 @@ export interface Cluster {
 export interface ClusterOptions {
   /** Of `createFolder`. */
   readonly folder: string;
-  /** Which Slurm. Only this machine's own has accounting, and so default accounts. */
+  /** Which Slurm. */
   readonly generation: Generation;
+  /**
+   * With slurmdbd there are default accounts, and MariaDB works beside all else.
+   * @default slurmdbd for this machine's own Slurm; there is none for others
+   */
+  readonly accounting?: 'slurmdbd' | 'none';
   /** asbb.conf, for slurmctld's first start. */
   readonly budgetConf: string;
   /** What AWS calls a shared credentials file; only slurmctld's user may read it. */
@@ -68,7 +73,10 @@ export interface ClusterOptions {
 }
 
 /** Everything runs and answers, or nothing is left. */
-export const startCluster = async ({ folder, generation, budgetConf, credentials }: ClusterOptions): Promise<Cluster> => {
+export const startCluster = async (options: ClusterOptions): Promise<Cluster> => {
+  const { folder, generation, budgetConf, credentials } = options;
+  const isOldest = generation === 'bookworm';
+  const hasAccounting = isOldest && options.accounting !== 'none';
   const daemons: Daemons = new Map();
   const userName = `asbb${process.pid}`;
   try {
@@ -77,12 +85,12 @@ export const startCluster = async ({ folder, generation, budgetConf, credentials
     const machine = await createMachine({ folder, root: await rootOf(generation), env: environment(folder), userName });
     const parts: Parts = { folder, daemons, machine };
     const cluster = createCluster(parts);
-    writeConfiguration(parts, { isOldest: generation === 'bookworm', ports: await freePorts(3) });
+    writeConfiguration(parts, { isOldest, hasAccounting, ports: await freePorts(3) });
     cluster.writeBudgetConf(budgetConf);
     cluster.writeSecret('credentials', credentials);
     await buildPlugin(parts);
     await startMunge(parts);
-    if (generation === 'bookworm') await startAccounting(parts);
+    if (hasAccounting) await startAccounting(parts);
     await cluster.startController();
     await startNode(parts);
     return cluster;
@@ -118,9 +126,12 @@ const createCluster = ({ folder, daemons, machine }: Parts): Cluster => {
       chmodSync(path, mode);
       chownSync(path, slurm.uid, slurm.gid);
     },
-    useBudget: (use) => {
-      const lines = readFileSync(conf, 'utf8').replace(/^JobSubmitPlugins=.*\n/m, '');
-      writeFileSync(conf, use === 'with plugin' ? `${lines}JobSubmitPlugins=budget\n` : lines);
+    setConf: (lines) => {
+      const kept = readFileSync(conf, 'utf8')
+        .split('\n')
+        .filter((line) => !Object.keys(lines).some((key) => line.startsWith(`${key}=`)));
+      const added = Object.entries(lines).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`]));
+      writeFileSync(conf, [...kept, ...added, ''].join('\n'));
     },
     startController: async () => {
       const mark = controllerLog().length;
@@ -159,20 +170,22 @@ export const createFolder = async (): Promise<string> => {
 /** One node that runs jobs, and 40 that are down for ever: jobs may ask for them. */
 const writeConfiguration = (
   { folder, machine: { user, slurm } }: Parts,
-  { isOldest, ports: [controller = 0, node = 0, database = 0] }: { isOldest: boolean; ports: readonly number[] },
+  {
+    isOldest,
+    hasAccounting,
+    ports: [controller = 0, node = 0, database = 0],
+  }: { isOldest: boolean; hasAccounting: boolean; ports: readonly number[] },
 ): void => {
   const host = hostname().split('.')[0];
   const common = `AuthType=auth/munge\nAuthInfo=socket=${folder}/run/munge.socket\nSlurmUser=${slurm.name}\n`;
   // From 23.02 on, what is none has no plugin any more, and is not to be named.
+  const nones = 'TaskPlugin=task/none\nJobAcctGatherType=jobacct_gather/none\nSwitchType=switch/none\n';
   const accounting = `AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort=${database}
 AccountingStoragePass=${folder}/run/munge.socket
 AccountingStorageEnforce=associations
 AccountingStorageTRES=gres/gpu,gres/gpu:a100
-TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
-SwitchType=switch/none
 `;
   const slurmConf = `ClusterName=${CLUSTER_NAME}
 SlurmctldHost=${host}(127.0.0.1)
@@ -185,7 +198,7 @@ SlurmdLogFile=${folder}/log/slurmd.log
 SlurmdSpoolDir=${folder}/spool
 StateSaveLocation=${folder}/state
 PluginDir=${folder}/plugdir:${SYSTEM_PLUGINS}
-${isOldest ? accounting : ''}ProctrackType=proctrack/linuxproc
+${isOldest ? nones : ''}${hasAccounting ? accounting : ''}ProctrackType=proctrack/linuxproc
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 MpiDefault=none
