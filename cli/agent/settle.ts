@@ -56,9 +56,9 @@ interface Group extends Owner {
  */
 export const settleRuns = async (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Promise<number> => {
   const fresh = runs.filter((run) => !parts.booked.has(run.runId) && isOurs(desk, parts, run));
-  if (!parts.snapshot.isWhole) return fresh.length;
-  const found = await groupsOf(desk, parts, fresh);
-  let { left } = found;
+  const clear = fresh.filter(({ submissionId }) => parts.snapshot.shows(submissionId));
+  const found = await groupsOf(desk, parts, clear);
+  let left = fresh.length - clear.length + found.left;
   await inParallel(found.groups, HOLDS_AT_ONCE, async (group) => {
     left += await settleGroup(desk, parts, group);
   });

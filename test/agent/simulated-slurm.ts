@@ -320,5 +320,6 @@ const queuedOf = (job: Job): QueuedJob => ({
   endedAt: job.endedAt,
   restarts: job.restarts,
   tres: `cpu=${job.spec.nodes},node=${job.spec.nodes}`,
+  nodeList: job.startedAt === null ? '' : `node[1-${job.spec.nodes}]`,
   ...(job.holdId === undefined ? {} : { holdId: job.holdId }),
 });
