@@ -50,6 +50,10 @@ export interface Cluster {
   /** Resolves to slurmctld's exit status, null if a signal ended it. */
   stopController(signal?: NodeJS.Signals): Promise<number | null>;
   readonly controllerPid: number;
+  /** Kill -9 is how these end here. Resolves when slurmdbd is gone. */
+  killAccounting(): Promise<unknown>;
+  /** slurmdbd again, on the same database. Does not wait for its answers. */
+  startAccounting(): void;
   /** What slurmctld has logged since `mark`, which is a former length. */
   controllerLog(mark?: number): string;
   /** Ends everything, and throws if something of it is still there. */
@@ -135,6 +139,8 @@ const createCluster = ({ folder, daemons, machine }: Parts): Cluster => {
     get controllerPid() {
       return daemons.get('slurmctld')?.pid ?? 0;
     },
+    killAccounting: async () => daemons.get('slurmdbd')?.stop('SIGKILL'),
+    startAccounting: () => startSlurmdbd({ folder, daemons, machine }),
     controllerLog,
     stop: () => endAll({ folder, daemons, userName: user.name }),
   };
@@ -264,7 +270,7 @@ const startAccounting = async ({ folder, daemons, machine }: Parts): Promise<voi
   const where = ['--no-defaults', `--datadir=${data}`, `--socket=${socket}`, '--skip-networking', '--user=root'];
   daemons.set('mariadbd', machine.start('mariadbd', [...where, ...small]));
   await eventually('MariaDB answers', async () => (await machine.run('mysqladmin', ['--no-defaults', '-S', socket, 'ping'])).code === 0);
-  daemons.set('slurmdbd', machine.start('slurmdbd', ['-D'], { env: { MYSQL_UNIX_PORT: socket } }));
+  startSlurmdbd({ folder, daemons, machine });
   await eventually(
     'slurmdbd answers',
     async () => (await machine.run('sacctmgr', ['-i', 'add', 'cluster', CLUSTER_NAME])).code === 0,
@@ -274,6 +280,10 @@ const startAccounting = async ({ folder, daemons, machine }: Parts): Promise<voi
   for (const account of ['physics', 'chem', 'nobudget']) await add('account', account);
   await add('user', machine.user.name, 'account=physics,chem,nobudget', 'defaultaccount=physics');
   await add('user', 'root', 'account=physics,chem');
+};
+
+const startSlurmdbd = ({ folder, daemons, machine }: Parts): void => {
+  daemons.set('slurmdbd', machine.start('slurmdbd', ['-D'], { env: { MYSQL_UNIX_PORT: join(folder, 'run/mysql.sock') } }));
 };
 
 const startNode = async ({ folder, daemons, machine }: Parts): Promise<void> => {
