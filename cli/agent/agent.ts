@@ -1,7 +1,7 @@
 // One pass of the agent: what Slurm says, compared with what the API holds, and made to agree. Each step may be repeated, and
 // the agent may die between any two of them: the next pass does what is left.
 import { releaseOrphans, settleGone } from '#cli/agent/absent';
-import { attempt, type Counts, type Desk, noCounts, type Settings } from '#cli/agent/desk';
+import { attempt, type Counts, type Desk, endsThePass, noCounts, type Settings } from '#cli/agent/desk';
 import type { GuardConf } from '#cli/agent/guard-conf';
 import { createHolds, type Sighting, type TrackedHold } from '#cli/agent/holds';
 import { keepJobs } from '#cli/agent/keep';
@@ -102,91 +102,104 @@ export const createAgent = (parts: AgentParts): Agent => {
     listedAllMs = now();
   };
 
+  const pass = async (): Promise<PassReport> => {
+    known ??= await start();
+    const { settings, state } = known;
+    const { cluster } = settings;
+    const began = Math.floor(now() / 1000);
+    const problems: string[] = [];
+    const unknownAccounts: Record<string, number> = {};
+    const desk: Desk = {
+      ...parts,
+      settings,
+      counts: noCounts(),
+      keepAside: (what) => {
+        desk.counts.keptAside += 1;
+        parts.keepAside(what);
+      },
+      unknownAccount: (account) => {
+        unknownAccounts[account] = (unknownAccounts[account] ?? 0) + 1;
+      },
+    };
+    const onBadLine: OnBadLine = ({ source, line, problem }) => desk.keepAside({ reason: `${source}: a line ${problem}`, entry: line });
+
+    await beat(desk);
+    if (now() - listedAllMs > LIST_ALL_AFTER_MS || now() < listedAllMs) await listAll(cluster, state.seen);
+    await parts.drains.spool?.(desk);
+
+    const settleParts = { holds, booked, send, adoptedAt: state.adoptedAt, slurmCluster: known.facts.clusterName };
+    const read = (from: EpochSeconds, to: EpochSeconds) => endedIn(desk, { slurm, from, to, onBadLine, problems });
+    // A clock that was ahead has left a watermark in the future.
+    let from = Math.min(state.watermark, began - OVERLAP_SECONDS);
+    for (; known.facts.hasAccounting && from + WINDOW_SECONDS < began; from += WINDOW_SECONDS) {
+      const window = await read(from, from + WINDOW_SECONDS);
+      const snapshot = await takeSnapshot(slurm, onBadLine);
+      if (window === undefined || (await settleRuns(desk, { ...settleParts, snapshot }, window)) > 0) break;
+      booked.forgetBefore(from);
+    }
+
+    const ended = known.facts.hasAccounting ? await read(from, began + 1) : undefined;
+    const snapshot = await takeSnapshot(slurm, onBadLine);
+    if (snapshot.problem !== undefined) problems.push(snapshot.problem);
+    const unbound = new Map((await listHolds(api, { cluster, bound: 'false' })).map((hold) => [hold.hold_id, hold]));
+    noteLook(state, { known: known.facts, snapshot, nowMs: now() });
+
+    const over: EndedRun[] = [];
+    const onRunOver = (tracked: TrackedHold, sighting: Sighting): void => {
+      if (known?.facts.hasAccounting === false) over.push(runOfRequeued(cluster, { tracked, sighting, endedAt: began }));
+    };
+    await keepJobs(desk, { holds, snapshot, unbound, postponed, onRunOver });
+
+    const seenOver = known.facts.hasAccounting ? [] : snapshot.over.flatMap((job) => runOfOver(cluster, job) ?? []);
+    const left = await settleRuns(desk, { ...settleParts, snapshot }, [...(ended ?? []), ...over, ...seenOver]);
+
+    const positiveWord = once(async () => {
+      if (known === undefined || !snapshot.isWhole || (known.facts.hasAccounting && ended === undefined)) return false;
+      return isPositive(desk, { slurm, known, problems });
+    });
+    const absent = {
+      ...settleParts,
+      snapshot,
+      slurm,
+      hasAccounting: known.facts.hasAccounting,
+      unbound,
+      orphans,
+      onBadLine,
+      positiveWord,
+      watchedSinceMs: state.watchedSinceMs,
+    };
+    await settleGone(desk, absent);
+    if (!known.facts.hasAccounting || ended !== undefined) await releaseOrphans(desk, absent);
+    await parts.drains.costFiles?.(desk, ({ jobId }) => holdOfJob(parts, { cluster, jobId, holds }));
+
+    if (left === 0 && ended !== undefined) await moveWatermark({ slurm, state, until: began });
+    booked.forgetBefore(state.watermark - OVERLAP_SECONDS);
+    for (const id of postponed.keys()) if (!snapshot.submissions.has(id)) postponed.delete(id);
+    parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds) });
+    return {
+      cluster,
+      counts: desk.counts,
+      jobs: snapshot.jobCount,
+      holds: holds.size,
+      unbound: unbound.size,
+      unknownAccounts,
+      watermark: state.watermark,
+      problems,
+    };
+  };
+
   return {
     pass: async () => {
-      known ??= await start();
-      const { settings, state } = known;
-      const { cluster } = settings;
-      const began = Math.floor(now() / 1000);
-      const problems: string[] = [];
-      const unknownAccounts: Record<string, number> = {};
-      const desk: Desk = {
-        ...parts,
-        settings,
-        counts: noCounts(),
-        keepAside: (what) => {
-          desk.counts.keptAside += 1;
-          parts.keepAside(what);
-        },
-        unknownAccount: (account) => {
-          unknownAccounts[account] = (unknownAccounts[account] ?? 0) + 1;
-        },
-      };
-      const onBadLine: OnBadLine = ({ source, line, problem }) => desk.keepAside({ reason: `${source}: a line ${problem}`, entry: line });
-
-      await beat(desk);
-      if (now() - listedAllMs > LIST_ALL_AFTER_MS || now() < listedAllMs) await listAll(cluster, state.seen);
-      await parts.drains.spool?.(desk);
-
-      const settleParts = { holds, booked, send, adoptedAt: state.adoptedAt, slurmCluster: known.facts.clusterName };
-      const read = (from: EpochSeconds, to: EpochSeconds) => endedIn(desk, { slurm, from, to, onBadLine, problems });
-      // A clock that was ahead has left a watermark in the future.
-      let from = Math.min(state.watermark, began - OVERLAP_SECONDS);
-      for (; known.facts.hasAccounting && from + WINDOW_SECONDS < began; from += WINDOW_SECONDS) {
-        const window = await read(from, from + WINDOW_SECONDS);
-        const snapshot = await takeSnapshot(slurm, onBadLine);
-        if (window === undefined || (await settleRuns(desk, { ...settleParts, snapshot }, window)) > 0) break;
-        booked.forgetBefore(from);
+      try {
+        return await pass();
+      } catch (error) {
+        // It may come back without its last words: a store that was restored, or one that answers before it writes.
+        if (endsThePass(error)) {
+          booked.forgetAll();
+          listedAllMs = Number.NEGATIVE_INFINITY;
+        }
+        throw error;
       }
-
-      const ended = known.facts.hasAccounting ? await read(from, began + 1) : undefined;
-      const snapshot = await takeSnapshot(slurm, onBadLine);
-      if (snapshot.problem !== undefined) problems.push(snapshot.problem);
-      const unbound = new Map((await listHolds(api, { cluster, bound: 'false' })).map((hold) => [hold.hold_id, hold]));
-      noteLook(state, { known: known.facts, snapshot, nowMs: now() });
-
-      const over: EndedRun[] = [];
-      const onRunOver = (tracked: TrackedHold, sighting: Sighting): void => {
-        if (known?.facts.hasAccounting === false) over.push(runOfRequeued(cluster, { tracked, sighting, endedAt: began }));
-      };
-      await keepJobs(desk, { holds, snapshot, unbound, postponed, onRunOver });
-
-      const seenOver = known.facts.hasAccounting ? [] : snapshot.over.flatMap((job) => runOfOver(cluster, job) ?? []);
-      const left = await settleRuns(desk, { ...settleParts, snapshot }, [...(ended ?? []), ...over, ...seenOver]);
-
-      const positiveWord = once(async () => {
-        if (known === undefined || !snapshot.isWhole || (known.facts.hasAccounting && ended === undefined)) return false;
-        return isPositive(desk, { slurm, known, problems });
-      });
-      const absent = {
-        ...settleParts,
-        snapshot,
-        slurm,
-        hasAccounting: known.facts.hasAccounting,
-        unbound,
-        orphans,
-        onBadLine,
-        positiveWord,
-        watchedSinceMs: state.watchedSinceMs,
-      };
-      await settleGone(desk, absent);
-      if (!known.facts.hasAccounting || ended !== undefined) await releaseOrphans(desk, absent);
-      await parts.drains.costFiles?.(desk, ({ jobId }) => holdOfJob(parts, { cluster, jobId, holds }));
-
-      if (left === 0 && ended !== undefined) await moveWatermark({ slurm, state, until: began });
-      booked.forgetBefore(state.watermark - OVERLAP_SECONDS);
-      for (const id of postponed.keys()) if (!snapshot.submissions.has(id)) postponed.delete(id);
-      parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds) });
-      return {
-        cluster,
-        counts: desk.counts,
-        jobs: snapshot.jobCount,
-        holds: holds.size,
-        unbound: unbound.size,
-        unknownAccounts,
-        watermark: state.watermark,
-        problems,
-      };
     },
   };
 };

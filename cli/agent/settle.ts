@@ -6,6 +6,7 @@ import type { EpochSeconds } from '#cli/agent/ports';
 import { type EndedRun, isoOf, sightedRunIdOf, type WireRun, wireRunOf } from '#cli/agent/runs';
 import { countOfTasks, type Liveness, type Snapshot } from '#cli/agent/snapshot';
 import type { HoldDetailAnswer, SettlementAnswer } from '#cli/api-client';
+import { given } from '#cli/commands/values';
 import { BudgetError } from '#domain/errors';
 import { MAX_RUNS_PER_BATCH } from '#domain/run';
 
@@ -15,22 +16,30 @@ const ENDING_FOR_SECONDS = 600;
 
 /** Which runs have been booked, so that reading them again costs nothing. Losing it costs requests, and no money. */
 export interface BookedRuns {
-  has(runId: string): boolean;
-  add(run: Pick<EndedRun, 'runId' | 'endedAt'>): void;
+  /** As it is said to be now: slurmdbd may say something else of a run later. */
+  has(run: EndedRun): boolean;
+  add(run: EndedRun): void;
+  /** Whoever was told of them may have forgotten them. */
+  forgetAll(): void;
   /** Runs that no window of sacct will show again. */
   forgetBefore(endedAt: EpochSeconds): void;
 }
 
 export const createBookedRuns = (): BookedRuns => {
-  const ends = new Map<string, EpochSeconds>();
+  const known = new Map<string, { readonly endedAt: EpochSeconds; readonly cause: string }>();
   return {
-    has: (runId) => ends.has(runId),
-    add: ({ runId, endedAt }) => ends.set(runId, endedAt),
+    has: (run) => known.get(run.runId)?.cause === causeOf(run),
+    add: (run) => known.set(run.runId, { endedAt: run.endedAt, cause: causeOf(run) }),
+    forgetAll: () => known.clear(),
     forgetBefore: (limit) => {
-      for (const [runId, endedAt] of ends) if (endedAt < limit) ends.delete(runId);
+      for (const [runId, { endedAt }] of known) if (endedAt < limit) known.delete(runId);
     },
   };
 };
+
+/** All that the cost of a run comes from. */
+const causeOf = ({ startedAt, endedAt, nodes, partition, state, tres }: EndedRun): string =>
+  [startedAt, endedAt, nodes, partition, state, tres].join(' ');
 
 /** Where ended runs go: to the API, or as events to a bus. */
 export type SendRuns = (target: RunTarget, runs: readonly WireRun[]) => Promise<readonly SettlementAnswer[]>;
@@ -63,7 +72,7 @@ interface Group {
  * @returns how many have to be looked at again, because nobody can say yet whether they were the last of their job
  */
 export const settleRuns = async (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Promise<number> => {
-  const fresh = runs.filter((run) => !parts.booked.has(run.runId) && isOurs(desk, parts, run));
+  const fresh = runs.filter((run) => !parts.booked.has(run) && isOurs(desk, parts, run));
   if (!parts.snapshot.isWhole) return fresh.length;
   let left = 0;
   await inParallel(groupsOf(desk, parts, fresh), HOLDS_AT_ONCE, async (group) => {
@@ -102,6 +111,12 @@ const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promis
     const liveness = livenessOf(desk, parts, group, run);
     if (liveness === 'ending') {
       left += 1;
+      continue;
+    }
+    const elsewhere = await bookedElsewhere(desk, group, run);
+    if (elsewhere !== undefined) {
+      await correctChanged(desk, run, elsewhere);
+      parts.booked.add(run);
       continue;
     }
     const final = liveness === 'gone' && lastOfJob.get(run.jobId) === run;
@@ -145,7 +160,7 @@ const tasksOf = async (desk: Desk, { snapshot }: SettleParts, { target }: Group,
   return Math.max(0, Math.min(named, hold.tasks - hold.tasks_ended - alive));
 };
 
-const wireOrAside = (desk: Desk, run: EndedRun, how: { final: boolean; tasks: number }): WireRun | undefined => {
+const wireOrAside = (desk: Desk, run: EndedRun, how: { final: boolean; tasks: number }): ReturnType<typeof wireRunOf> | undefined => {
   try {
     return wireRunOf(desk.settings.cluster, run, how);
   } catch (error) {
@@ -183,11 +198,48 @@ const sendBatch = async (
       for (const { run } of batch) {
         parts.booked.add(run);
         if (code === 'account_not_found') desk.unknownAccount(run.account);
+        else if (code === 'run_conflict' && group.target.holdId !== undefined) await correctChanged(desk, run, group.target.holdId);
         else desk.keepAside({ reason: `run ${run.runId} of job ${run.jobId} was refused: ${error.message}`, entry: run });
       }
     },
   );
   return isDone ? left : batch.length;
+};
+
+/**
+ * Its job was held for anew, because its hold had ended: then the runs that were booked before stay where they are. slurmctld
+ * brings a job that has ended back to life if it is killed before it has saved the end.
+ */
+const bookedElsewhere = async (desk: Desk, { target }: Group, { holdId, runId }: EndedRun): Promise<string | undefined> => {
+  if (holdId === undefined || holdId === target.holdId) return undefined;
+  const named = await attempt(
+    desk,
+    () => desk.api.request('showHold', { path: { hold_id: holdId }, query: { limit: '500' } }),
+    () => undefined,
+  );
+  return named?.runs.some(({ run_id }) => run_id === runId) === true ? holdId : undefined;
+};
+
+/**
+ * slurmdbd says something else of a run that is booked: it had the end before the beginning, when it was killed; or slurmctld
+ * was, and has taken up the job again from what it had saved. What is said last is what is charged.
+ */
+const correctChanged = async (desk: Desk, run: EndedRun, holdId: string): Promise<void> => {
+  const wire = wireOrAside(desk, run, { final: true, tasks: 1 });
+  if (wire === undefined) return;
+  const { elapsed_seconds, started_at, partition, state, nodes, cpus, memory, gpus } = wire;
+  const used = given({ elapsed_seconds, started_at, partition, state, nodes, cpus, memory, gpus });
+  await attempt(
+    desk,
+    async () => {
+      await desk.api.request('correctRun', {
+        path: { hold_id: holdId, run_id: run.runId },
+        body: { ...used, correction_id: `row.${desk.sha256(causeOf(run)).slice(0, 32)}`, note: 'Slurm accounts for this run anew' },
+      });
+      desk.counts.corrected += 1;
+    },
+    (_, error) => desk.keepAside({ reason: `run ${run.runId} has changed, and could not be corrected: ${error.message}`, entry: run }),
+  );
 };
 
 const note = async (
