@@ -95,6 +95,11 @@ describe('architecture', () => {
     expect(strays.map(({ path }) => path)).toEqual([]);
   });
 
+  it('loads the client of the bus only where a run is put on it, so that no other command waits for it', () => {
+    const strays = SOURCES.filter(({ text }) => /^import (?!type)[^;]*'@aws-sdk\/client-eventbridge'/m.test(text));
+    expect(strays.map(({ path }) => path)).toEqual([]);
+  });
+
   it('imports zod whole, so that the bundle stays small', () => {
     const strays = SOURCES.filter(({ text }) => /import \{[^}]*\} from 'zod'/.test(text));
     expect(strays.map(({ path }) => path)).toEqual([]);

@@ -15,7 +15,6 @@ const LONGEST_LOOK_AFTER_MS = 10 * 60_000;
 export interface AbsentParts extends SettleParts {
   readonly slurm: Slurm;
   readonly hasAccounting: boolean;
-  readonly unbound: ReadonlyMap<string, HoldAnswer>;
   /** Since when a hold without a job was looked for in vain, in whole looks without a break. */
   readonly orphans: Map<string, number>;
   readonly booked: BookedRuns;
@@ -52,7 +51,7 @@ const isOldEnough = (desk: Desk, { hasAccounting, watchedSinceMs }: AbsentParts,
   const createdAtMs = Date.parse(hold.created_at);
   if (desk.now() - createdAtMs < desk.settings.orphanAfterMs) return false;
   // Without slurmdbd, a job that ran and ended between two looks would have left nothing.
-  return hasAccounting || createdAtMs > watchedSinceMs;
+  return hasAccounting || createdAtMs >= watchedSinceMs;
 };
 
 const release = async (desk: Desk, { orphans }: AbsentParts, { hold_id }: HoldAnswer): Promise<void> => {

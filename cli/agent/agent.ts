@@ -20,7 +20,7 @@ const OVERLAP_SECONDS = 120;
 const WATERMARK_AGE_SECONDS = 300;
 /** A long absence is caught up window by window, each before a look at the queue, so that memory does not grow with it. */
 const WINDOW_SECONDS = 6 * 3600;
-/** Without any clue, an agent looks back for as long. */
+/** So long before its last heartbeat an agent looks back that has lost its state. What was booked then is not booked again. */
 const LOOK_BACK_SECONDS = 24 * 3600;
 /** Somebody else may have closed a hold, so all are listed again now and then. */
 const LIST_ALL_AFTER_MS = 15 * 60_000;
@@ -88,6 +88,8 @@ export const createAgent = (parts: AgentParts): Agent => {
     const read = parts.state.read();
     const state = read?.cluster === cluster ? read : await firstState(parts, cluster);
     for (const [holdId, since] of state.orphans) orphans.set(holdId, since);
+    // Before the first heartbeat: if the state is lost, the last heartbeat tells up to when everything was booked.
+    parts.state.write(state);
     return { facts, settings: { ...parts.settings, cluster }, state };
   };
 
@@ -102,96 +104,100 @@ export const createAgent = (parts: AgentParts): Agent => {
     listedAllMs = now();
   };
 
-  const pass = async (): Promise<PassReport> => {
-    known ??= await start();
-    const { settings, state } = known;
-    const { cluster } = settings;
-    const began = Math.floor(now() / 1000);
-    const problems: string[] = [];
-    const unknownAccounts: Record<string, number> = {};
-    const desk: Desk = {
-      ...parts,
-      settings,
-      counts: noCounts(),
-      keepAside: (what) => {
-        desk.counts.keptAside += 1;
-        parts.keepAside(what);
-      },
-      unknownAccount: (account) => {
-        unknownAccounts[account] = (unknownAccounts[account] ?? 0) + 1;
-      },
-    };
-    const onBadLine: OnBadLine = ({ source, line, problem }) => desk.keepAside({ reason: `${source}: a line ${problem}`, entry: line });
+  const agent: Agent = {
+    pass: async () => {
+      const isFirst = known === undefined;
+      known ??= await start();
+      const { settings, state } = known;
+      const { cluster } = settings;
+      const began = Math.floor(now() / 1000);
+      const problems: string[] = [];
+      const unknownAccounts: Record<string, number> = {};
+      const desk: Desk = {
+        ...parts,
+        settings,
+        counts: noCounts(),
+        keepAside: (what) => {
+          desk.counts.keptAside += 1;
+          parts.keepAside(what);
+        },
+        unknownAccount: (account) => {
+          unknownAccounts[account] = (unknownAccounts[account] ?? 0) + 1;
+        },
+      };
+      const onBadLine: OnBadLine = ({ source, line, problem }) => desk.keepAside({ reason: `${source}: a line ${problem}`, entry: line });
 
-    await beat(desk);
-    if (now() - listedAllMs > LIST_ALL_AFTER_MS || now() < listedAllMs) await listAll(cluster, state.seen);
-    await parts.drains.spool?.(desk);
+      // The first one claims the cluster's name; the others say, at the end, that a pass was whole.
+      if (isFirst) await beat(desk);
+      if (now() - listedAllMs > LIST_ALL_AFTER_MS || now() < listedAllMs) await listAll(cluster, state.seen);
+      await parts.drains.spool?.(desk);
 
-    const settleParts = { holds, booked, send, adoptedAt: state.adoptedAt, slurmCluster: known.facts.clusterName };
-    const read = (from: EpochSeconds, to: EpochSeconds) => endedIn(desk, { slurm, from, to, onBadLine, problems });
-    // A clock that was ahead has left a watermark in the future.
-    let from = Math.min(state.watermark, began - OVERLAP_SECONDS);
-    for (; known.facts.hasAccounting && from + WINDOW_SECONDS < began; from += WINDOW_SECONDS) {
-      const window = await read(from, from + WINDOW_SECONDS);
+      const settleParts = { holds, booked, send, adoptedAt: state.adoptedAt, slurmCluster: known.facts.clusterName };
+      const read = (from: EpochSeconds, to: EpochSeconds) => endedIn(desk, { slurm, from, to, onBadLine, problems });
+      // A clock that was ahead has left a watermark in the future.
+      let from = Math.min(state.watermark, began - OVERLAP_SECONDS);
+      for (; known.facts.hasAccounting && from + WINDOW_SECONDS < began; from += WINDOW_SECONDS) {
+        const window = await read(from, from + WINDOW_SECONDS);
+        const snapshot = await takeSnapshot(slurm, onBadLine);
+        if (window === undefined || (await settleRuns(desk, { ...settleParts, snapshot, unbound: new Map() }, window)) > 0) break;
+        booked.forgetBefore(from);
+      }
+
+      const ended = known.facts.hasAccounting ? await read(from, began + 1) : undefined;
       const snapshot = await takeSnapshot(slurm, onBadLine);
-      if (window === undefined || (await settleRuns(desk, { ...settleParts, snapshot }, window)) > 0) break;
-      booked.forgetBefore(from);
-    }
+      if (snapshot.problem !== undefined) problems.push(snapshot.problem);
+      const unbound = new Map((await listHolds(api, { cluster, bound: 'false' })).map((hold) => [hold.hold_id, hold]));
+      noteLook(state, { known: known.facts, snapshot, nowMs: now() });
 
-    const ended = known.facts.hasAccounting ? await read(from, began + 1) : undefined;
-    const snapshot = await takeSnapshot(slurm, onBadLine);
-    if (snapshot.problem !== undefined) problems.push(snapshot.problem);
-    const unbound = new Map((await listHolds(api, { cluster, bound: 'false' })).map((hold) => [hold.hold_id, hold]));
-    noteLook(state, { known: known.facts, snapshot, nowMs: now() });
+      const over: EndedRun[] = [];
+      const onRunOver = (tracked: TrackedHold, sighting: Sighting): void => {
+        if (known?.facts.hasAccounting === false) over.push(runOfRequeued(cluster, { tracked, sighting, endedAt: began }));
+      };
+      await keepJobs(desk, { holds, snapshot, unbound, postponed, onRunOver });
 
-    const over: EndedRun[] = [];
-    const onRunOver = (tracked: TrackedHold, sighting: Sighting): void => {
-      if (known?.facts.hasAccounting === false) over.push(runOfRequeued(cluster, { tracked, sighting, endedAt: began }));
-    };
-    await keepJobs(desk, { holds, snapshot, unbound, postponed, onRunOver });
+      const seenOver = known.facts.hasAccounting ? [] : snapshot.over.flatMap((job) => runOfOver(cluster, job) ?? []);
+      const left = await settleRuns(desk, { ...settleParts, snapshot, unbound }, [...(ended ?? []), ...over, ...seenOver]);
 
-    const seenOver = known.facts.hasAccounting ? [] : snapshot.over.flatMap((job) => runOfOver(cluster, job) ?? []);
-    const left = await settleRuns(desk, { ...settleParts, snapshot }, [...(ended ?? []), ...over, ...seenOver]);
+      const positiveWord = once(async () => {
+        if (known === undefined || !snapshot.isWhole || (known.facts.hasAccounting && ended === undefined)) return false;
+        return isPositive(desk, { slurm, known, problems });
+      });
+      const absent = {
+        ...settleParts,
+        snapshot,
+        slurm,
+        hasAccounting: known.facts.hasAccounting,
+        unbound,
+        orphans,
+        onBadLine,
+        positiveWord,
+        watchedSinceMs: state.watchedSinceMs,
+      };
+      await settleGone(desk, absent);
+      if (!known.facts.hasAccounting || ended !== undefined) await releaseOrphans(desk, absent);
+      await parts.drains.costFiles?.(desk, ({ jobId }) => holdOfJob(parts, { cluster, jobId, holds }));
 
-    const positiveWord = once(async () => {
-      if (known === undefined || !snapshot.isWhole || (known.facts.hasAccounting && ended === undefined)) return false;
-      return isPositive(desk, { slurm, known, problems });
-    });
-    const absent = {
-      ...settleParts,
-      snapshot,
-      slurm,
-      hasAccounting: known.facts.hasAccounting,
-      unbound,
-      orphans,
-      onBadLine,
-      positiveWord,
-      watchedSinceMs: state.watchedSinceMs,
-    };
-    await settleGone(desk, absent);
-    if (!known.facts.hasAccounting || ended !== undefined) await releaseOrphans(desk, absent);
-    await parts.drains.costFiles?.(desk, ({ jobId }) => holdOfJob(parts, { cluster, jobId, holds }));
-
-    if (left === 0 && ended !== undefined) await moveWatermark({ slurm, state, until: began });
-    booked.forgetBefore(state.watermark - OVERLAP_SECONDS);
-    for (const id of postponed.keys()) if (!snapshot.submissions.has(id)) postponed.delete(id);
-    parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds) });
-    return {
-      cluster,
-      counts: desk.counts,
-      jobs: snapshot.jobCount,
-      holds: holds.size,
-      unbound: unbound.size,
-      unknownAccounts,
-      watermark: state.watermark,
-      problems,
-    };
+      if (left === 0 && ended !== undefined) await moveWatermark({ slurm, state, until: began });
+      booked.forgetBefore(state.watermark - OVERLAP_SECONDS);
+      for (const id of postponed.keys()) if (!snapshot.submissions.has(id)) postponed.delete(id);
+      parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds) });
+      if (!isFirst) await beat(desk);
+      return {
+        cluster,
+        counts: desk.counts,
+        jobs: snapshot.jobCount,
+        holds: holds.size,
+        unbound: unbound.size,
+        unknownAccounts,
+        watermark: state.watermark,
+        problems,
+      };
+    },
   };
-
   return {
     pass: async () => {
       try {
-        return await pass();
+        return await agent.pass();
       } catch (error) {
         // It may come back without its last words: a store that was restored, or one that answers before it writes.
         if (endsThePass(error)) {
@@ -221,9 +227,10 @@ const firstState = async ({ api, now }: AgentParts, cluster: string): Promise<Ag
   const nowSeconds = Math.floor(now() / 1000);
   const lastBeat = await lastHeartbeatOf(api, cluster);
   const open = [...(await listHolds(api, { cluster, bound: 'true' })), ...(await listHolds(api, { cluster, bound: 'false' }))];
-  const adoptedAt = Math.min(nowSeconds, lastBeat ?? nowSeconds);
-  const oldest = open.reduce((first, { created_at }) => Math.min(first, Math.floor(Date.parse(created_at) / 1000)), adoptedAt);
-  const watermark = Math.max(Math.min(oldest, adoptedAt), lastBeat === undefined ? nowSeconds - LOOK_BACK_SECONDS : 0) - OVERLAP_SECONDS;
+  // A row may have been on its way when the agent was last heard, so a known cluster is looked back at for longer than that.
+  const adoptedAt = lastBeat === undefined ? nowSeconds : Math.min(lastBeat, nowSeconds) - LOOK_BACK_SECONDS;
+  const watermark =
+    open.reduce((first, { created_at }) => Math.min(first, Math.floor(Date.parse(created_at) / 1000)), adoptedAt) - OVERLAP_SECONDS;
   return { v: 1, cluster, adoptedAt, watermark, watchedSinceMs: now(), lastLookMs: now(), orphans: [], seen: [] };
 };
 

@@ -1,7 +1,8 @@
 // The plugin's asbb.conf, for what the agent has to know of it. It is read as slurm-plugin/conf.c reads it, to the letter: a
 // file that one of the two refused would leave a cluster guarded but not settled, or settled but not guarded.
-import { closeSync, constants, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { isFileError, readPlainFile } from '#cli/agent/files';
 import { type CommandError, usageError } from '#cli/exit';
 
 /** As in slurm-plugin/conf.h, in bytes. */
@@ -95,29 +96,15 @@ const wrong = ({ name, line }: Reader, problem: string): CommandError => usageEr
 const fromBytes = (latin1: string): string => Buffer.from(latin1, 'latin1').toString('utf8');
 
 const contentOf = (path: string): Buffer => {
-  let file: number;
+  let content: Buffer | undefined;
   try {
-    // A FIFO of this name must not hold the agent up.
-    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    content = readPlainFile(path, { maxBytes: MAX_FILE_BYTES, links: 'follow' });
   } catch (error) {
-    throw unreadable(path, error);
+    if (!isFileError(error)) throw error;
+    throw usageError(`${path}: cannot be read (${error.code}): ${MEND}`, { cause: error });
   }
-  try {
-    if (!fstatSync(file).isFile()) throw usageError(`${path}: is not a file: ${MEND}`);
-    const content = Buffer.alloc(MAX_FILE_BYTES + 1);
-    let length = 0;
-    for (let n = 1; n > 0 && length < content.length; length += n) n = readSync(file, content, length, content.length - length, null);
-    return content.subarray(0, length);
-  } catch (error) {
-    throw unreadable(path, error);
-  } finally {
-    closeSync(file);
-  }
-};
-
-const unreadable = (path: string, error: unknown): unknown => {
-  const { code, syscall } = error as NodeJS.ErrnoException;
-  return syscall === undefined ? error : usageError(`${path}: cannot be read (${code}): ${MEND}`, { cause: error });
+  if (content === undefined) throw usageError(`${path}: is not a file: ${MEND}`);
+  return content;
 };
 
 // --- lines --------------------------------------------------------------------------------------------------------------

@@ -1,10 +1,11 @@
 // Jobs in the queue: each guarded one has an open hold that is bound to it, large enough, and not about to expire.
+import { type Adjustment, makeFollow } from '#cli/agent/adjust';
 import { attempt, type Desk, inParallel } from '#cli/agent/desk';
 import { type Holds, holdIdOf, type Sighting, sight, submittedAtOf, type TrackedHold } from '#cli/agent/holds';
 import type { QueuedJob } from '#cli/agent/ports';
 import { isoOf } from '#cli/agent/runs';
 import { hasNodes, type Snapshot, type Submission } from '#cli/agent/snapshot';
-import type { HoldAnswer, VerdictAnswer } from '#cli/api-client';
+import type { HoldAnswer } from '#cli/api-client';
 import { given } from '#cli/commands/values';
 import { formatArraySpec } from '#domain/array-spec';
 import { BudgetError } from '#domain/errors';
@@ -41,14 +42,15 @@ export const keepJobs = async (desk: Desk, parts: KeepParts): Promise<void> => {
       continue;
     }
     delete tracked.absentSinceMs;
-    for (const over of sight(tracked, submission.jobs)) parts.onRunOver(tracked, over);
-    const todo = changesOf(desk, parts, tracked, submission);
-    if (todo.length > 0)
-      work.push(async () => {
-        for (const change of todo) await change();
-      });
+    work.push(() => keep(desk, parts, tracked, submission));
   }
   await inParallel(work, JOBS_AT_ONCE, (each) => each());
+};
+
+/** Note what the job does, and make its hold follow. */
+const keep = async (desk: Desk, parts: KeepParts, tracked: TrackedHold, submission: Submission): Promise<void> => {
+  for (const over of sight(tracked, submission.jobs)) parts.onRunOver(tracked, over);
+  for (const change of changesOf(desk, parts, tracked, submission)) await change();
 };
 
 const isDue = (desk: Desk, { postponed, unbound }: KeepParts, { id, jobs }: Submission): boolean => {
@@ -90,7 +92,7 @@ const jobOf = (desk: Desk, { id, jobs }: Submission) => ({
 });
 
 /** False: the hold is not for this job. */
-const bind = async (desk: Desk, { holds }: KeepParts, holdId: string, submission: Submission): Promise<boolean> => {
+const bind = async (desk: Desk, parts: KeepParts, holdId: string, submission: Submission): Promise<boolean> => {
   let isRefused = false;
   const hold = await attempt(
     desk,
@@ -102,8 +104,8 @@ const bind = async (desk: Desk, { holds }: KeepParts, holdId: string, submission
   );
   if (hold === undefined) return !isRefused;
   desk.counts.bound += 1;
-  const tracked = holds.track(hold);
-  if (tracked !== undefined) sight(tracked, submission.jobs);
+  const tracked = parts.holds.track(hold);
+  if (tracked !== undefined) await keep(desk, parts, tracked, submission);
   return true;
 };
 
@@ -245,13 +247,6 @@ const rebind = async (
   if (hold !== undefined) holds.track(hold);
 };
 
-interface Adjustment {
-  readonly wall_time?: string;
-  readonly nodes?: number;
-  readonly account?: string;
-  readonly partition?: string;
-}
-
 /** What Slurm has on record and the hold has not. */
 const adjustmentOf = (tracked: TrackedHold, { jobs }: Submission): Adjustment | undefined => {
   const [first] = jobs;
@@ -281,47 +276,21 @@ const adjust = async (
   holds: Holds,
   { tracked, adjustment }: { tracked: TrackedHold; adjustment: Adjustment },
 ): Promise<void> => {
-  const { holdId, submissionId } = tracked;
-  const ask = (): Promise<VerdictAnswer | undefined> =>
-    attempt(
-      desk,
-      () => desk.api.request('adjustHold', { path: { hold_id: holdId }, body: adjustment }),
-      (code, error) => {
-        if (ended(holds, tracked, code)) return undefined;
-        tracked.refusedAdjustment = JSON.stringify(adjustment);
-        // A job that waits for an unguarded partition keeps its hold until it has run there, for nothing.
-        if (code !== 'partition_not_found') desk.complain(`hold ${holdId} cannot follow its job ${submissionId}: ${error.message}`);
-        return undefined;
-      },
-    );
-  let verdict = await ask();
-  // Slurm has allowed the change, so there is nothing to refuse any more: a forced hold may overdraw.
-  if (verdict?.available === false && (await markForced(desk, tracked, adjustment))) verdict = await ask();
-  if (verdict === undefined) return;
-  if (!verdict.available) {
-    tracked.refusedAdjustment = JSON.stringify(adjustment);
-    desk.complain(`hold ${holdId} is smaller than what its job ${submissionId} may cost: ${verdict.message}`);
-    return;
+  const { holdId } = tracked;
+  switch (await makeFollow(desk, tracked, adjustment)) {
+    case 'done': {
+      const hold = await showOpen(desk, holdId);
+      if (hold !== undefined) holds.track(hold);
+      return;
+    }
+    case 'ended':
+      holds.forget(holdId);
+      return;
+    case 'refused':
+      tracked.refusedAdjustment = JSON.stringify(adjustment);
+      return;
+    case 'later':
   }
-  desk.counts.adjusted += 1;
-  const hold = await showOpen(desk, holdId);
-  if (hold !== undefined) holds.track(hold);
-};
-
-const markForced = async (desk: Desk, tracked: TrackedHold, { account }: Adjustment): Promise<boolean> => {
-  const job = { account: account ?? tracked.account, partition: tracked.partition, cluster: desk.settings.cluster };
-  const marked = await attempt(
-    desk,
-    () =>
-      desk.api.request('forceHold', {
-        body: { ...job, hold_id: tracked.holdId, reason: 'Slurm allowed a change that the budget did not' },
-      }),
-    (_, error) => {
-      desk.complain(`hold ${tracked.holdId} cannot be forced: ${error.message}`);
-      return undefined;
-    },
-  );
-  return marked !== undefined;
 };
 
 /** When the job's last run ends at the latest. */

@@ -1,11 +1,12 @@
 // Ended runs, booked against their holds: whose they are, whether they were the last, and in batches.
+import { makeFollow } from '#cli/agent/adjust';
 import { attempt, type Desk, inParallel } from '#cli/agent/desk';
 import type { Holds, TrackedHold } from '#cli/agent/holds';
 import { submittedAtOf } from '#cli/agent/holds';
 import type { EpochSeconds } from '#cli/agent/ports';
 import { type EndedRun, isoOf, sightedRunIdOf, type WireRun, wireRunOf } from '#cli/agent/runs';
 import { countOfTasks, type Liveness, type Snapshot } from '#cli/agent/snapshot';
-import type { HoldDetailAnswer, SettlementAnswer } from '#cli/api-client';
+import type { HoldAnswer, HoldDetailAnswer, SettlementAnswer } from '#cli/api-client';
 import { given } from '#cli/commands/values';
 import { BudgetError } from '#domain/errors';
 import { MAX_RUNS_PER_BATCH } from '#domain/run';
@@ -54,6 +55,8 @@ export interface SettleParts {
   readonly holds: Holds;
   readonly snapshot: Snapshot;
   readonly booked: BookedRuns;
+  /** Open holds that no job is bound to, by id. */
+  readonly unbound: ReadonlyMap<string, HoldAnswer>;
   readonly send: SendRuns;
   /** Runs of unmarked jobs that ended before this are not ours: asbb was not there yet. */
   readonly adoptedAt: EpochSeconds;
@@ -64,6 +67,8 @@ export interface SettleParts {
 interface Group {
   readonly target: RunTarget;
   readonly tracked: TrackedHold | undefined;
+  /** The hold as it is while the group is worked on; undefined if it is closed, or nobody knows it. */
+  readonly hold: { readonly holdId: string; account: string; readonly partition: string } | undefined;
   readonly runs: EndedRun[];
 }
 
@@ -93,15 +98,24 @@ const groupsOf = (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Gr
   for (const run of runs.toSorted((a, b) => a.endedAt - b.endedAt || (a.startedAt ?? 0) - (b.startedAt ?? 0))) {
     const tracked = parts.holds.ofRun(run);
     const holdId = tracked?.holdId ?? run.holdId;
-    if (holdId === undefined && !(run.endedAt >= parts.adoptedAt && desk.guard.guards(run.partition))) continue;
+    if (holdId === undefined && !isOwed(desk, parts, run)) continue;
     const key = holdId ?? `${run.submissionId}@${run.submittedAt}`;
     const group = groups.get(key);
     const target = holdId === undefined ? { job: { job_id: run.submissionId } } : { holdId };
-    if (group === undefined) groups.set(key, { target, tracked, runs: [run] });
+    if (group === undefined) groups.set(key, { target, tracked, hold: openHoldOf(parts, tracked, holdId), runs: [run] });
     else group.runs.push(run);
   }
   return [...groups.values()];
 };
+
+const openHoldOf = ({ unbound }: SettleParts, tracked: TrackedHold | undefined, holdId: string | undefined): Group['hold'] => {
+  const hold = tracked ?? (holdId === undefined ? undefined : unbound.get(holdId));
+  return hold === undefined || holdId === undefined ? undefined : { holdId, account: hold.account, partition: hold.partition };
+};
+
+/** Whether a run that no hold is known for costs money that nobody has asked about. */
+const isOwed = (desk: Desk, { adoptedAt }: SettleParts, run: EndedRun): boolean =>
+  run.startedAt !== null && run.endedAt >= adoptedAt && desk.guard.guards(run.partition);
 
 const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promise<number> => {
   const lastOfJob = new Map(group.runs.map((run) => [run.jobId, run])); // In the order of their ends, so the last one stays.
@@ -125,9 +139,37 @@ const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promis
     if (wire === undefined) parts.booked.add(run);
     else ready.push({ run, wire });
   }
-  for (let first = 0; first < ready.length; first += MAX_RUNS_PER_BATCH)
-    left += await sendBatch(desk, parts, group, ready.slice(first, first + MAX_RUNS_PER_BATCH));
+  for (const batch of batchesOf(ready)) {
+    if (await isWithItsAccount(desk, group, batch)) left += await sendBatch(desk, parts, group, batch);
+    else left += batch.length;
+  }
   return left;
+};
+
+type Batch = readonly { readonly run: EndedRun; readonly wire: WireRun }[];
+
+/** As many as one request takes, and of one account. */
+const batchesOf = (ready: Batch): Batch[] => {
+  const batches: { run: EndedRun; wire: WireRun }[][] = [];
+  for (const one of ready) {
+    const last = batches.at(-1);
+    const isNext = last !== undefined && last.length < MAX_RUNS_PER_BATCH && last[0]?.run.account === one.run.account;
+    if (isNext) last.push(one);
+    else batches.push([one]);
+  }
+  return batches;
+};
+
+/** A run is charged to the account of its hold, so a hold whose job was moved has to be moved first. False: it could not be, now. */
+const isWithItsAccount = async (desk: Desk, { hold, tracked }: Group, batch: Batch): Promise<boolean> => {
+  const account = batch[0]?.run.account ?? '';
+  if (hold === undefined || account === '' || account === hold.account) return true;
+  const followed = await makeFollow(desk, hold, { account });
+  if (followed === 'done') {
+    hold.account = account;
+    if (tracked !== undefined) tracked.account = account;
+  }
+  return followed !== 'later';
 };
 
 /** Whether the job goes on. Its number may be another job's by now. */
@@ -171,12 +213,7 @@ const wireOrAside = (desk: Desk, run: EndedRun, how: { final: boolean; tasks: nu
 };
 
 /** All or none are booked, so if one is refused, each is tried by itself. */
-const sendBatch = async (
-  desk: Desk,
-  parts: SettleParts,
-  group: Group,
-  batch: readonly { run: EndedRun; wire: WireRun }[],
-): Promise<number> => {
+const sendBatch = async (desk: Desk, parts: SettleParts, group: Group, batch: Batch): Promise<number> => {
   let isDone = false;
   let left = 0;
   await attempt(

@@ -82,7 +82,8 @@ export const takeSnapshot = async (slurm: Slurm, onBadLine: OnBadLine): Promise<
       if (submission === undefined) return 'gone';
       const [only] = tasks === 'unknown' || tasks === undefined ? [] : tasks;
       // A record of many tasks is of those that never started: no other record of them can be alive.
-      if (only === undefined || only.first !== only.last) return tasks === undefined ? livenessOfAll(submission) : 'gone';
+      if (tasks === undefined) return livenessOfAll(submission);
+      if (only === undefined || countOfTasks(tasks) > 1) return 'gone';
       const livenessOfTask = tasksAlive.get(submissionId) ?? indexTasks(submission);
       tasksAlive.set(submissionId, livenessOfTask);
       return livenessOfTask(only.first);

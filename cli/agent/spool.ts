@@ -9,9 +9,7 @@ import {
   fdatasyncSync,
   fstatSync,
   fsyncSync,
-  lstatSync,
   openSync,
-  readdirSync,
   readSync,
   renameSync,
   rmSync,
@@ -20,7 +18,8 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { isFileError, isFinalRefusal, isSilence, sentenceOf } from '#cli/agent/refusals';
+import { isFileError, namesIn, statOrNot } from '#cli/agent/files';
+import { isFinalRefusal, isSilence, sentenceOf } from '#cli/agent/refusals';
 import { type ApiClient, ApiError } from '#cli/api-client';
 import { failure, oneLine } from '#cli/exit';
 import { MAX_BODY_BYTES } from '#contract/limits';
@@ -322,17 +321,6 @@ export const spoolSteps: SpoolSteps = {
 
   remove: (taken) => rmSync(taken, { force: true }),
 };
-
-const namesIn = (folder: string): string[] => {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (isFileError(error) && error.code === 'ENOENT') return [];
-    throw error;
-  }
-};
-
-const statOrNot = (path: string) => lstatSync(path, { throwIfNoEntry: false });
 
 /** Lines of a file that nobody writes to, without blank ones and those that are done; what is overlong comes in pieces. */
 function* unfinishedLines(file: number): Generator<SpoolLine> {

@@ -1,6 +1,6 @@
 // The `asbb agent` command: how its parts are put together, how often it looks, and what it says meanwhile.
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type Agent, createAgent, type Drains, type PassReport, sendTo } from '#cli/agent/agent';
@@ -277,7 +277,7 @@ const withoutRepeats = (context: Context): ((sentence: string) => void) => {
 
 const guardOf = (context: Context, config: Config): GuardConf | undefined => {
   const path = config.agent.asbbConf ?? findGuardConf(context.env);
-  if (path !== undefined) return readGuardConf(path);
+  if (config.agent.asbbConf !== undefined || existsSync(path)) return readGuardConf(path);
   context.tell('no asbb.conf was found, so jobs without a hold are let be: name it as agent.asbb_conf or ASBB_CONF to hold for them');
   return undefined;
 };

@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type Serv
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { APIGatewayEventRequestContextV2, APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
-import type { Verifier } from '#cli/local/sigv4-verify';
+import type { RequestToVerify, Verifier } from '#cli/local/sigv4-verify';
 import { MAX_BODY_BYTES } from '#contract/limits';
 import { BudgetError, ERROR_STATUS, type ErrorCode, invalid } from '#domain/errors';
 
@@ -38,8 +38,19 @@ export interface LocalServerOptions {
     /** Requests that need no signature. */
     readonly isPublic: (method: string, path: string) => boolean;
   };
+  /** What else is answered on this port, beside the API. @default nothing */
+  readonly beside?: AwsService;
   /** For what the client is not told. */
   readonly log: (message: string, cause?: unknown) => void;
+}
+
+/** An AWS service whose wire is JSON 1.1: POST /, with the operation in X-Amz-Target. */
+export interface AwsService {
+  /** What its targets begin with, like `AWSEvents`. */
+  readonly targetPrefix: string;
+  readonly maxBodyBytes: number;
+  /** Its refusals are answers too: they have that service's shape. */
+  readonly answer: (request: RequestToVerify, requestId: string) => Promise<Pick<Reply, 'status' | 'headers' | 'body'>>;
 }
 
 export interface LocalServer {
@@ -140,14 +151,26 @@ interface Reply {
 }
 
 const answer = async (request: IncomingMessage, arrival: Arrival, options: LocalServerOptions): Promise<Reply> => {
-  const body = await readBody(request);
-  if (!Buffer.isBuffer(body)) return tooLarge(body, arrival);
+  const beside = serviceOf(request, options);
+  const maxBytes = beside?.maxBodyBytes ?? MAX_BODY_BYTES;
+  const body = await readBody(request, maxBytes);
+  if (!Buffer.isBuffer(body)) return tooLarge(body, maxBytes, arrival);
   const event = buildEvent(request, body, arrival);
   refuseForeignPages(event.headers);
+  if (beside !== undefined) {
+    const { rawPath, rawQueryString, headers } = event;
+    return beside.answer({ method: 'POST', rawPath, rawQueryString, headers, body }, arrival.requestId);
+  }
   const identity = await authenticate(event, body, options.verify);
   const signed = identity === undefined ? event : { ...event, requestContext: { ...event.requestContext, authorizer: { iam: identity } } };
   const result = await withTimeout(invoke(options.handle, signed, buildContext(arrival, options.now)));
   return toReply(result, arrival);
+};
+
+const serviceOf = ({ method, url, headers }: IncomingMessage, { beside }: LocalServerOptions): AwsService | undefined => {
+  const target = headers['x-amz-target'];
+  const isItsOwn = method === 'POST' && url === '/' && typeof target === 'string' && target.startsWith(`${beside?.targetPrefix}.`);
+  return isItsOwn ? beside : undefined;
 };
 
 const LOOPBACK_NAMES = new Set(['127.0.0.1', 'localhost', '[::1]']);
@@ -168,7 +191,7 @@ const invoke = async (handle: Handle, event: APIGatewayProxyEventV2, context: Co
 };
 
 /** A body within the limit, or what became of one that is not. */
-const readBody = (request: IncomingMessage): Promise<Buffer | 'drained' | 'abandoned'> =>
+const readBody = (request: IncomingMessage, maxBytes: number): Promise<Buffer | 'drained' | 'abandoned'> =>
   new Promise((done, fail) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -180,15 +203,15 @@ const readBody = (request: IncomingMessage): Promise<Buffer | 'drained' | 'aband
     };
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size <= MAX_BODY_BYTES) {
+      if (size <= maxBytes) {
         chunks.push(chunk);
         return;
       }
       chunks.length = 0;
       giveUp ??= setTimeout(finish, DRAIN_LIMIT_MS, 'abandoned');
-      if (size > MAX_BODY_BYTES + DRAIN_LIMIT_BYTES) finish('abandoned');
+      if (size > maxBytes + DRAIN_LIMIT_BYTES) finish('abandoned');
     });
-    request.once('end', () => finish(size <= MAX_BODY_BYTES ? Buffer.concat(chunks) : 'drained'));
+    request.once('end', () => finish(size <= maxBytes ? Buffer.concat(chunks) : 'drained'));
     request.on('error', (error) => {
       clearTimeout(giveUp);
       fail(new ClientGone('the client went away while it sent its request', { cause: error }));
@@ -198,8 +221,8 @@ const readBody = (request: IncomingMessage): Promise<Buffer | 'drained' | 'aband
 /** Nobody is left to read an answer, and nobody here did anything wrong. */
 class ClientGone extends Error {}
 
-const tooLarge = (body: 'drained' | 'abandoned', { requestId }: Arrival): Reply => {
-  const reply = errorReply('body_too_large', `the body is larger than ${MAX_BODY_BYTES} bytes: send less`, requestId);
+const tooLarge = (body: 'drained' | 'abandoned', maxBytes: number, { requestId }: Arrival): Reply => {
+  const reply = errorReply('body_too_large', `the body is larger than ${maxBytes} bytes: send less`, requestId);
   return body === 'drained' ? reply : { ...reply, hangUp: true };
 };
 

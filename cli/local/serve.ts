@@ -1,4 +1,5 @@
 // `asbb local`: the whole service on this machine. The same handlers as in AWS, over a real DynamoDB engine on a folder.
+import { inspect } from 'node:util';
 import { createCatalogue } from '#adapters/catalogue';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createBaseClient, createDocumentClient } from '#adapters/dynamo-client';
@@ -9,13 +10,16 @@ import { createIds, systemClock } from '#adapters/system';
 import type { BudgetStore, Services, Settings, Telemetry } from '#app/ports';
 import { lockDataDirectory } from '#cli/local/data-lock';
 import { findJava, startDynamoDbLocal } from '#cli/local/dynamodb-local';
+import { createEventBus, type DeadLetter, type EventBus } from '#cli/local/event-bus';
 import { LOCAL_PARTITIONS } from '#cli/local/first-partitions';
 import { createLocalServer } from '#cli/local/http-server';
 import { announceServer, type UserFolders } from '#cli/local/running';
 import { createVerifier } from '#cli/local/sigv4-verify';
 import { ROUTES } from '#contract/routes';
 import { SWEEP_INTERVAL_MS } from '#contract/settings';
+import { BudgetError } from '#domain/errors';
 import { sweep } from '#events/expire';
+import { settleEndedJobs } from '#events/job-ended';
 import { adminRoutes } from '#http/admin';
 import { agentRoutes } from '#http/agent';
 import { createHandler } from '#http/handler';
@@ -44,6 +48,8 @@ export interface LocalServer {
   readonly url: string;
   /** Resolves, with its reason, if the store is lost: then nothing more can be answered. */
   readonly failed: Promise<string>;
+  /** Events that failed too often, the newest last. */
+  deadLetters(): readonly DeadLetter[];
   stop(): Promise<void>;
 }
 
@@ -63,11 +69,12 @@ export const startLocal = async (options: LocalOptions): Promise<LocalServer> =>
       settings: options.settings,
       telemetry: quietTelemetry(options.say),
     });
-    const { port } = await listen(options, services, stops);
+    const bus = startBus(options, services, stops);
+    const { port } = await listen(options, { services, bus }, stops);
     stops.push(startSweeping(services, options.say));
     const announcement = { port, pid: process.pid, auth: options.credentials !== undefined, startedAt: new Date(systemClock.now()) };
     stops.push(announceServer(options.folders, announcement).withdraw);
-    return { url: `http://${HOST}:${port}`, failed: opened.failed, stop: stopAll };
+    return { url: `http://${HOST}:${port}`, failed: opened.failed, deadLetters: bus.deadLetters, stop: stopAll };
   } catch (error) {
     await stopAll();
     throw error;
@@ -129,10 +136,27 @@ const addFirstPartitions = async (store: BudgetStore): Promise<void> => {
   for (const model of LOCAL_PARTITIONS) await store.writePartition(model);
 };
 
-const listen = async (options: LocalOptions, services: Services, stops: (() => Promise<void> | void)[]): Promise<{ port: number }> => {
+/** What EventBridge and a queue do in AWS; for the SDK, AWS_ENDPOINT_URL_EVENTBRIDGE is this server's address. */
+const startBus = ({ credentials, say }: LocalOptions, services: Services, stops: (() => Promise<void> | void)[]): EventBus => {
+  const bus = createEventBus({
+    handle: (batch) => settleEndedJobs(services, systemClock, batch),
+    now: systemClock.now,
+    say,
+    ...(credentials === undefined ? {} : { verifier: createVerifier({ credentials, service: 'events', now: systemClock.now }) }),
+  });
+  stops.push(bus.stop);
+  return bus;
+};
+
+const listen = async (
+  options: LocalOptions,
+  { services, bus }: { services: Services; bus: EventBus },
+  stops: (() => Promise<void> | void)[],
+): Promise<{ port: number }> => {
   const { credentials } = options;
   const server = createLocalServer({
     handle: createHandler(services, { ...submitRoutes, ...agentRoutes, ...adminRoutes }),
+    beside: bus.service,
     now: systemClock.now,
     log: (message, cause) =>
       options.say(`${message}${cause === undefined ? '' : `: ${cause instanceof Error ? (cause.stack ?? cause.message) : cause}`}`),
@@ -178,5 +202,5 @@ const startSweeping = (services: Services, say: (line: string) => void): (() => 
 const quietTelemetry = (say: (line: string) => void): Telemetry => ({
   answered: () => undefined,
   failed: ({ operation, requestId, error }) =>
-    say(`${operation} failed (request ${requestId}): ${error instanceof Error ? (error.stack ?? error.message) : error}`),
+    say(`${operation} failed (request ${requestId}): ${error instanceof BudgetError ? error.message : inspect(error)}`),
 });

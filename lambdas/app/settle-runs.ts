@@ -50,7 +50,8 @@ export const settleRuns = async (world: World, request: SettleRequest): Promise<
     const hold = target.holdId === undefined ? undefined : await world.store.readHold(target.holdId);
     if (hold === undefined) return bookDraft(world, await draftWithoutHold(world, request, target));
     requireCluster(hold, request.cluster);
-    return bookDraft(world, await draftOf(world, hold, request.runs));
+    const draft = await draftOf(world, hold, request.runs);
+    return bookDraft(world, draft, await bookedEarlier(world, draft, target));
   });
 };
 
@@ -58,6 +59,8 @@ export const settleRuns = async (world: World, request: SettleRequest): Promise<
 interface Target {
   readonly holdId?: string;
   readonly owner: string;
+  /** Where runs of this job may be that came before anybody had bound it. */
+  readonly earlierOwner?: string;
 }
 
 /** One report, as it would be booked, with its ledger entry. */
@@ -82,7 +85,19 @@ const targetOfJob = async (world: World, { job, account }: SettleRequest): Promi
     if (account !== undefined && error instanceof BudgetError && error.code === 'job_not_found') return undefined;
     throw error;
   });
-  return link === undefined ? { owner: `job.${job.cluster}.${job.jobId}` } : { holdId: link.holdId, owner: link.holdId };
+  const ownerWithoutHold = `job.${job.cluster}.${job.jobId}`;
+  if (link === undefined) return { owner: ownerWithoutHold };
+  return { holdId: link.holdId, owner: link.holdId, ...(account === undefined ? {} : { earlierOwner: ownerWithoutHold }) };
+};
+
+/**
+ * A report that names an account was booked late, under its job's name, if it came before the job was bound. Coming again
+ * afterwards, it finds the hold, under which nobody has seen it: without this look it would be charged twice.
+ */
+const bookedEarlier = async (world: World, { reports }: Draft, { earlierOwner }: Target): Promise<Map<string, BookedRun>> => {
+  if (earlierOwner === undefined) return new Map();
+  const runs = await Promise.all(reports.map(({ runId }) => world.store.readRun({ owner: earlierOwner, runId })));
+  return new Map(runs.flatMap((run) => (run === undefined ? [] : [[run.runId, run]])));
 };
 
 const draftOf = async (world: World, hold: Hold, runs: readonly RunReport[]): Promise<Draft> => ({
@@ -176,8 +191,7 @@ const withPricedTypes = (rate: Rate, usage: RunUsage): RunUsage => {
 };
 
 /** Book what is not booked yet. Each failed condition comes back with what is stored, so a repetition costs no extra read. */
-const bookDraft = async (world: World, draft: Draft): Promise<BookedRun[] | typeof CHANGED> => {
-  const booked = new Map<string, BookedRun>();
+const bookDraft = async (world: World, draft: Draft, booked = new Map<string, BookedRun>()): Promise<BookedRun[] | typeof CHANGED> => {
   for (;;) {
     const { booking, answers } = compose(world, draft, booked);
     if (booking.runs.length === 0) return answers;

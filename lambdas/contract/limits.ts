@@ -11,3 +11,13 @@ export const MAX_PAGE_SIZE = 500;
 export const MAX_COUNT = 16_777_215;
 export const MAX_PARTITIONS_PER_JOB = 16;
 export const MAX_INSTANCE_TYPES = 50;
+
+// EventBridge's own, https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+export const MAX_PUT_ENTRIES = 10;
+/**
+ * Of all entries of one PutEvents together. AWS announced 1 MB on 2026-01-29, but its API reference still says 256 KB and what
+ * stands in for it may hold to that: a run has a few hundred bytes, so the smaller limit costs nothing.
+ */
+export const MAX_PUT_BYTES = 256 * 1024;
+/** What the envelope adds to an entry on its way through bus and queue, where the same limit holds: 300 bytes, rounded up. */
+export const PUT_ENTRY_OVERHEAD_BYTES = 512;

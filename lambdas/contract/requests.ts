@@ -147,12 +147,16 @@ const costProblem = { message: ONE_OF_TWO, path: ['actual_cost'] };
 
 export const Run = exactly(runShape).refine(hasOneCost, costProblem);
 export type RunFields = z.output<typeof Run>;
-export const ReconcileRequest = exactly({ ...runShape, transaction_id: holdId.optional(), hold_id: holdId.optional() })
+const reconcileShape = { ...runShape, transaction_id: holdId.optional(), hold_id: holdId.optional() };
+export const ReconcileRequest = exactly(reconcileShape)
   .refine(hasOneCost, costProblem)
   .refine((run) => run.transaction_id === undefined || run.hold_id === undefined || run.transaction_id === run.hold_id, {
     message: 'is another than hold_id: give one of them',
     path: ['transaction_id'],
   });
+export type ReconcileFields = z.output<typeof ReconcileRequest>;
+/** What its sender writes. */
+export type ReconcileBody = z.input<z.ZodObject<typeof reconcileShape>>;
 export const RunsRequest = exactly({ runs: z.array(Run).min(1).max(MAX_RUNS_PER_BATCH) });
 /** What the run cost, or what it used, as when it was booked: slurmdbd may say something else of a run later. */
 export const CorrectRequest = exactly({

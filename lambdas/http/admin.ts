@@ -5,6 +5,7 @@ import { deleteAccount } from '#app/delete-account';
 import { deposit } from '#app/deposit';
 import { readAccountOrThrow } from '#app/read';
 import { updateAccount } from '#app/update-account';
+import { compact } from '#contract/compact';
 import {
   AccountHoldsQuery,
   AccountPath,
@@ -19,7 +20,7 @@ import {
 } from '#contract/requests';
 import { BudgetError } from '#domain/errors';
 import { accountAnswer, auditAnswer, entryAnswer, holdAnswer, partitionAnswer } from '#http/answers';
-import { compact, created, noContent, ok, pageOf, type RoutesOf, route } from '#http/route';
+import { created, noContent, ok, pageOf, type RoutesOf, route } from '#http/route';
 import { toPartition } from '#http/to-domain';
 
 /** Ledgers are read to their end before an audit answers, so it takes few accounts at a time. */

@@ -4,10 +4,10 @@ import { correctRun } from '#app/correct-run';
 import { HEARTBEAT_STALE_MS } from '#app/expire-holds';
 import { extendHold } from '#app/extend-hold';
 import { forceHold } from '#app/force-hold';
-import type { Settings } from '#app/ports';
 import { readHoldOrThrow, readSpecOf } from '#app/read';
 import { releaseHold } from '#app/release-hold';
-import { type SettleRequest, settleRuns } from '#app/settle-runs';
+import { settleRuns } from '#app/settle-runs';
+import { compact } from '#contract/compact';
 import {
   BindRequest,
   ClusterHoldsQuery,
@@ -20,24 +20,24 @@ import {
   PageQuery,
   ReconcileRequest,
   ReleaseRequest,
-  type RunFields,
   RunPath,
   RunsRequest,
 } from '#contract/requests';
-import { BudgetError, invalid } from '#domain/errors';
+import { toReport, toSettling, wherefrom } from '#contract/run-report';
+import { BudgetError } from '#domain/errors';
 import { clusterAnswer, holdAnswer, holdDetailAnswer, settlementAnswer } from '#http/answers';
-import { compact, ok, pageOf, type RoutesOf, route } from '#http/route';
-import { toJob, toReport } from '#http/to-domain';
+import { ok, pageOf, type RoutesOf, route } from '#http/route';
+import { toJob } from '#http/to-domain';
 
 const reconcile = route({ body: ReconcileRequest }, async ({ body }, world) => {
-  const holdId = body.hold_id ?? body.transaction_id;
-  const [run] = await settleRuns(world, { ...compact({ holdId }), ...wherefrom([body], world.settings), runs: [toReport(body)] });
+  const [run] = await settleRuns(world, toSettling(body, world.settings.defaultCluster));
   if (run === undefined) throw new Error('one report has one answer');
   return ok(settlementAnswer(run, transactionIdOf(run.owner)));
 });
 
 const settleRunsRoute = route({ path: HoldPath, body: RunsRequest }, async ({ path, body }, world) => {
-  const runs = await settleRuns(world, { holdId: path.hold_id, ...wherefrom(body.runs, world.settings), runs: body.runs.map(toReport) });
+  const from = wherefrom(body.runs, world.settings.defaultCluster);
+  const runs = await settleRuns(world, { holdId: path.hold_id, ...from, runs: body.runs.map(toReport) });
   return ok({ results: runs.map((run) => settlementAnswer(run, run.owner)) });
 });
 
@@ -124,23 +124,6 @@ const listClusters = route({ query: PageQuery }, async ({ query }, { store }) =>
 const HOLD_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** A run without a hold is booked under its job's name. */
 const transactionIdOf = (owner: string): string | null => (HOLD_ID.test(owner) ? owner : null);
-
-/** Cluster, job and account of the reports. They are of one hold, so they must agree. */
-const wherefrom = (runs: readonly RunFields[], { defaultCluster }: Settings): Pick<SettleRequest, 'cluster' | 'account' | 'job'> => {
-  const same = <K extends 'cluster' | 'account'>(name: K): RunFields[K] => {
-    const values = new Set(runs.map((run) => run[name]).filter((value) => value !== undefined));
-    if (values.size > 1) throw invalid(`runs.${name}`, 'differs between the runs of one hold');
-    return [...values][0];
-  };
-  const [first] = runs;
-  const cluster = same('cluster');
-  const jobCluster = cluster ?? defaultCluster;
-  const job =
-    jobCluster === null || first?.job_id === undefined
-      ? undefined
-      : { cluster: jobCluster, jobId: first.job_id, ...compact({ submittedAt: first.submitted_at }) };
-  return compact({ cluster, account: same('account'), job });
-};
 
 export const agentRoutes: RoutesOf<'agent'> = {
   reconcile,

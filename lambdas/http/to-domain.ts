@@ -2,12 +2,11 @@
 import type * as z from 'zod';
 import type { Adjustment } from '#app/adjust-hold';
 import type { Settings } from '#app/ports';
-import type { RunReport } from '#app/settle-runs';
-import type { AdjustRequest, JobFields, PartitionFields, RunFields } from '#contract/requests';
+import { compact } from '#contract/compact';
+import type { AdjustRequest, JobFields, PartitionFields } from '#contract/requests';
 import { BudgetError, invalid } from '#domain/errors';
 import type { Job } from '#domain/job';
 import type { PartitionModel } from '#domain/partition';
-import { compact } from '#http/route';
 
 /** A job to hold money for. @throws BudgetError validation_failed when no cluster is named where one must be */
 export const toJob = (fields: JobFields, settings: Settings): Job => {
@@ -43,35 +42,6 @@ const jobOf = (fields: JobFields, cluster: string): Job =>
     qos: fields.qos,
     jobName: fields.job_name,
   });
-
-export const toReport = (run: RunFields): RunReport => {
-  const { elapsed_seconds: elapsedSeconds } = run;
-  const usage =
-    elapsedSeconds === undefined
-      ? undefined
-      : compact({
-          elapsedSeconds,
-          started: run.started_at !== undefined,
-          instances: run.instances,
-          nodes: run.nodes,
-          cpus: run.cpus,
-          memoryMib: run.memory,
-          gpus: run.gpus,
-        });
-  return compact({
-    runId: run.run_id,
-    actualCost: run.actual_cost,
-    usage,
-    partition: run.partition,
-    state: run.state,
-    final: run.final,
-    tasks: run.tasks,
-    startedAt: run.started_at,
-    endedAt: run.ended_at,
-    jobId: run.job_id,
-    user: run.user ?? run.user_id,
-  });
-};
 
 export const toAdjustment = (fields: z.output<typeof AdjustRequest>): Adjustment => {
   if (fields.wall_time === null) throw new BudgetError('no_wall_time', 'a job without a time limit cannot be priced: name one');

@@ -327,6 +327,21 @@ describe('settleRuns finds the hold', () => {
     });
   });
 
+  it('by its job, and charges a run once that came before anybody had bound it', async () => {
+    const world = await aHeldWorld();
+    const report = (...runIds: string[]) =>
+      settleRuns(world, { job: theJob, account: 'physics', runs: runIds.map((runId) => aRun({ runId, final: false })) });
+    const [early] = await report('hpc-1');
+    await bindHold(world, { holdId: HOLD_ID, ...theJob, submittedAt: NOON });
+    expect(await report('hpc-1', 'hpc-2')).toMatchObject([early, { owner: HOLD_ID, runId: 'hpc-2', late: false }]);
+    expect(columns(await world.account())).toStrictEqual({
+      available: 94_328_000n,
+      held: 3_672_000n,
+      used: 2_000_000n,
+      limit: 100_000_000n,
+    });
+  });
+
   it('in its own cluster only', async () => {
     const world = await aHeldWorld();
     await expect(settle(world, [aRun()], { cluster: 'other' })).rejects.toMatchObject({

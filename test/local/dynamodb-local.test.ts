@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,7 +55,7 @@ describe('startDynamoDbLocal', () => {
   it('listens on loopback only', async () => {
     const { endpoint } = await start();
     const port = Number(new URL(endpoint).port).toString(16).toUpperCase().padStart(4, '0');
-    const sockets = execFileSync('cat', ['/proc/net/tcp', '/proc/net/tcp6'], { encoding: 'utf8' });
+    const sockets = ['/proc/net/tcp', '/proc/net/tcp6'].map((table) => readFileSync(table, 'utf8')).join('');
     const listening = [...sockets.matchAll(/\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ 0A /g)].filter(([, , p]) => p === port);
     expect(listening.map(([, address]) => address)).toEqual([expect.stringMatching(/^(0000000000000000FFFF0000)?0100007F$/)]);
   });
