@@ -11,6 +11,7 @@ import type {
   entryAnswer,
   holdAnswer,
   holdDetailAnswer,
+  jobLinkAnswer,
   partitionAnswer,
   settlementAnswer,
   VerdictAnswer,
@@ -51,6 +52,7 @@ export interface Answers {
   settleRuns: { results: SettlementAnswer[] };
   correctRun: SettlementAnswer;
   showHold: HoldDetailAnswer;
+  showJob: ReturnType<typeof jobLinkAnswer>;
   listHoldsOfCluster: { holds: HoldAnswer[] } & Cursor;
   beatCluster: { cluster: string; stale_at: string };
   listClusters: { clusters: ReturnType<typeof clusterAnswer>[] } & Cursor;

@@ -4,7 +4,7 @@ import { attempt, type Desk, inParallel } from '#cli/agent/desk';
 import type { Sighting, TrackedHold } from '#cli/agent/holds';
 import type { AccountedRun, EpochSeconds, OnBadLine, Slurm } from '#cli/agent/ports';
 import { type EndedRun, endedRunOf, runOfSighting, wireRestOf } from '#cli/agent/runs';
-import { type BookedRuns, type SettleParts, settleRuns } from '#cli/agent/settle';
+import { type BookedRuns, createBookedRuns, type SendRuns, type SettleParts, settleRuns } from '#cli/agent/settle';
 import type { HoldAnswer, HoldDetailAnswer } from '#cli/api-client';
 
 const HOLDS_AT_ONCE = 8;
@@ -13,6 +13,8 @@ const FIRST_LOOK_AFTER_MS = 15_000;
 const LONGEST_LOOK_AFTER_MS = 10 * 60_000;
 
 export interface AbsentParts extends SettleParts {
+  /** To the API itself, also where ended runs go to a bus. */
+  readonly direct: SendRuns;
   readonly slurm: Slurm;
   readonly hasAccounting: boolean;
   /** Since when a hold without a job was looked for in vain, in whole looks without a break. */
@@ -144,7 +146,10 @@ const closeOrWait = async (
   tracked.nextLookMs = desk.now() < closable ? Math.min(desk.now() + wait, closable) : desk.now() + wait;
 };
 
-/** Book runs that were seen and never accounted for, and give the rest back. */
+/**
+ * Book runs that were seen and never accounted for, and give the rest back. What was put on a bus may have been lost there, so
+ * all that is known of the job is told to the API itself: what it has booked is not booked again.
+ */
 const close = async (
   desk: Desk,
   parts: AbsentParts,
@@ -154,10 +159,16 @@ const close = async (
   const mine = rows.filter((row) => parts.holds.ofRun(row) === tracked);
   const lost = [...sightingsOf(tracked, mine).values()];
   if (lost.length === 0 && mine.length === 0 && !tracked.wasSeen) return; // Nobody knows whether it ran: its hold expires.
+  const again = { ...parts, send: parts.direct, booked: createBookedRuns() };
+  await settleRuns(
+    desk,
+    again,
+    mine.flatMap((row) => endedRunOf(desk.settings.cluster, row) ?? []),
+  );
   if (lost.length > 0)
     await settleRuns(
       desk,
-      parts,
+      again,
       lost.map((sighting) => runOfLost(desk, tracked, sighting)),
     );
   const hold = await attempt(
@@ -197,7 +208,7 @@ export const runOfLost = (desk: Desk, tracked: TrackedHold, sighting: Sighting):
 
 const settleRest = async (
   desk: Desk,
-  { holds, send }: AbsentParts,
+  { holds, direct }: AbsentParts,
   { hold, tracked }: { hold: HoldDetailAnswer; tracked: TrackedHold },
 ): Promise<void> => {
   const tasks = Math.max(1, hold.tasks - hold.tasks_ended);
@@ -205,7 +216,7 @@ const settleRest = async (
   await attempt(
     desk,
     async () => {
-      const [answer] = await send({ holdId: tracked.holdId }, [rest]);
+      const [answer] = await direct(tracked.holdId, [rest]);
       desk.counts.closed += 1;
       if (answer === undefined || answer.hold_state !== 'open') holds.forget(tracked.holdId);
     },

@@ -139,14 +139,18 @@ export const createAgent = (parts: AgentParts): Agent => {
       for (; known.facts.hasAccounting && from + WINDOW_SECONDS < began; from += WINDOW_SECONDS) {
         const window = await read(from, from + WINDOW_SECONDS);
         const snapshot = await takeSnapshot(slurm, onBadLine);
-        if (window === undefined || (await settleRuns(desk, { ...settleParts, snapshot, unbound: new Map() }, window)) > 0) break;
+        if (
+          window === undefined ||
+          (await settleRuns(desk, { ...settleParts, snapshot, unbound: await listUnbound(api, cluster) }, window)) > 0
+        )
+          break;
         booked.forgetBefore(from);
       }
 
       const ended = known.facts.hasAccounting ? await read(from, began + 1) : undefined;
       const snapshot = await takeSnapshot(slurm, onBadLine);
       if (snapshot.problem !== undefined) problems.push(snapshot.problem);
-      const unbound = new Map((await listHolds(api, { cluster, bound: 'false' })).map((hold) => [hold.hold_id, hold]));
+      const unbound = await listUnbound(api, cluster);
       noteLook(state, { known: known.facts, snapshot, nowMs: now() });
 
       const over: EndedRun[] = [];
@@ -164,6 +168,7 @@ export const createAgent = (parts: AgentParts): Agent => {
       });
       const absent = {
         ...settleParts,
+        direct: sendTo(api),
         snapshot,
         slurm,
         hasAccounting: known.facts.hasAccounting,
@@ -210,15 +215,11 @@ export const createAgent = (parts: AgentParts): Agent => {
   };
 };
 
-/** Runs of a hold in one request; runs that nobody asked about one by one, found by their jobs. */
+/** Runs of a hold in one request. */
 export const sendTo =
   (api: ApiClient): SendRuns =>
-  async ({ holdId, job }, runs) => {
-    if (holdId !== undefined) return (await api.request('settleRuns', { path: { hold_id: holdId }, body: { runs } })).results;
-    const answers = [];
-    for (const run of runs) answers.push(await api.request('reconcile', { body: { ...run, ...job } }));
-    return answers;
-  };
+  async (holdId, runs) =>
+    (await api.request('settleRuns', { path: { hold_id: holdId }, body: { runs } })).results;
 
 // --- the beginning ------------------------------------------------------------------------------------------------------
 
@@ -245,6 +246,9 @@ const lastHeartbeatOf = async (api: ApiClient, cluster: string): Promise<EpochSe
   }
   throw failure('the list of clusters does not come to an end: ask the administrator of the API');
 };
+
+const listUnbound = async (api: ApiClient, cluster: string): Promise<Map<string, HoldAnswer>> =>
+  new Map((await listHolds(api, { cluster, bound: 'false' })).map((hold) => [hold.hold_id, hold]));
 
 const listHolds = async (api: ApiClient, query: { cluster: string; bound: 'true' | 'false' }): Promise<HoldAnswer[]> => {
   const holds: HoldAnswer[] = [];

@@ -1,6 +1,7 @@
 // Jobs in the queue: each guarded one has an open hold that is bound to it, large enough, and not about to expire.
 import { type Adjustment, makeFollow } from '#cli/agent/adjust';
 import { attempt, type Desk, inParallel } from '#cli/agent/desk';
+import { forcedIdOf } from '#cli/agent/forced-id';
 import { type Holds, holdIdOf, type Sighting, sight, submittedAtOf, type TrackedHold } from '#cli/agent/holds';
 import type { QueuedJob } from '#cli/agent/ports';
 import { isoOf } from '#cli/agent/runs';
@@ -109,15 +110,10 @@ const bind = async (desk: Desk, parts: KeepParts, holdId: string, submission: Su
   return true;
 };
 
-/** The same for the same job, so that a lost answer, or a lost state file, forces nothing twice. */
 const forcedIdsOf = (desk: Desk, { id, jobs }: Submission): string[] => {
-  const job = `${desk.settings.cluster}/${id}/${submittedAtOf(jobs)}`;
-  return Array.from({ length: MAX_FORCED_PER_JOB }, (_, n) => uuidOf(desk.sha256(`asbb forced hold ${job} ${n}`)));
+  const job = { submissionId: id, submittedAt: submittedAtOf(jobs) };
+  return Array.from({ length: MAX_FORCED_PER_JOB }, (_, n) => forcedIdOf(desk, job, n));
 };
-
-/** RFC 9562, version 8: bits of one's own. */
-const uuidOf = (hex: string): string =>
-  `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 
 /** True: held, or not to be tried under another id either. */
 const force = async (

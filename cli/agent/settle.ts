@@ -1,12 +1,12 @@
 // Ended runs, booked against their holds: whose they are, whether they were the last, and in batches.
 import { makeFollow } from '#cli/agent/adjust';
 import { attempt, type Desk, inParallel } from '#cli/agent/desk';
-import type { Holds, TrackedHold } from '#cli/agent/holds';
 import { submittedAtOf } from '#cli/agent/holds';
 import type { EpochSeconds } from '#cli/agent/ports';
 import { type EndedRun, isoOf, sightedRunIdOf, type WireRun, wireRunOf } from '#cli/agent/runs';
 import { countOfTasks, type Liveness, type Snapshot } from '#cli/agent/snapshot';
-import type { HoldAnswer, HoldDetailAnswer, SettlementAnswer } from '#cli/api-client';
+import { createWhose, type Owner, type Whose, type WhoseParts } from '#cli/agent/whose';
+import type { HoldDetailAnswer, SettlementAnswer } from '#cli/api-client';
 import { given } from '#cli/commands/values';
 import { BudgetError } from '#domain/errors';
 import { MAX_RUNS_PER_BATCH } from '#domain/run';
@@ -42,31 +42,18 @@ export const createBookedRuns = (): BookedRuns => {
 const causeOf = ({ startedAt, endedAt, nodes, partition, state, tres }: EndedRun): string =>
   [startedAt, endedAt, nodes, partition, state, tres].join(' ');
 
-/** Where ended runs go: to the API, or as events to a bus. */
-export type SendRuns = (target: RunTarget, runs: readonly WireRun[]) => Promise<readonly SettlementAnswer[]>;
+/** Where ended runs go: to the API, or as events to a bus, which answers nothing. */
+export type SendRuns = (holdId: string, runs: readonly WireRun[]) => Promise<readonly SettlementAnswer[]>;
 
-export interface RunTarget {
-  readonly holdId?: string;
-  /** Where no hold is known: the API finds it by the job that was bound, or books the run late on its account. */
-  readonly job?: { readonly job_id: string };
-}
-
-export interface SettleParts {
-  readonly holds: Holds;
+export interface SettleParts extends WhoseParts {
   readonly snapshot: Snapshot;
   readonly booked: BookedRuns;
-  /** Open holds that no job is bound to, by id. */
-  readonly unbound: ReadonlyMap<string, HoldAnswer>;
   readonly send: SendRuns;
-  /** Runs of unmarked jobs that ended before this are not ours: asbb was not there yet. */
-  readonly adoptedAt: EpochSeconds;
   /** Slurm's own name of this cluster. */
   readonly slurmCluster: string;
 }
 
-interface Group {
-  readonly target: RunTarget;
-  readonly tracked: TrackedHold | undefined;
+interface Group extends Owner {
   /** The hold as it is while the group is worked on; undefined if it is closed, or nobody knows it. */
   readonly hold: { readonly holdId: string; account: string; readonly partition: string } | undefined;
   readonly runs: EndedRun[];
@@ -79,8 +66,9 @@ interface Group {
 export const settleRuns = async (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Promise<number> => {
   const fresh = runs.filter((run) => !parts.booked.has(run) && isOurs(desk, parts, run));
   if (!parts.snapshot.isWhole) return fresh.length;
-  let left = 0;
-  await inParallel(groupsOf(desk, parts, fresh), HOLDS_AT_ONCE, async (group) => {
+  const found = await groupsOf(desk, parts, fresh);
+  let { left } = found;
+  await inParallel(found.groups, HOLDS_AT_ONCE, async (group) => {
     left += await settleGroup(desk, parts, group);
   });
   return left;
@@ -92,30 +80,28 @@ const isOurs = (desk: Desk, { slurmCluster }: SettleParts, run: EndedRun): boole
   return false;
 };
 
-/** One group a hold; runs of jobs that nobody asked about are on their own. */
-const groupsOf = (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Group[] => {
+/** One group a hold, in the order of the runs' ends. Runs of which nobody can say now whose they are come back as a count. */
+const groupsOf = async (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Promise<{ groups: Group[]; left: number }> => {
+  const whose = createWhose(desk, parts);
+  const owners = new Map<EndedRun, Whose>();
+  await inParallel(runs, HOLDS_AT_ONCE, async (run) => {
+    owners.set(run, await whose(run));
+  });
   const groups = new Map<string, Group>();
+  let left = 0;
   for (const run of runs.toSorted((a, b) => a.endedAt - b.endedAt || (a.startedAt ?? 0) - (b.startedAt ?? 0))) {
-    const tracked = parts.holds.ofRun(run);
-    const holdId = tracked?.holdId ?? run.holdId;
-    if (holdId === undefined && !isOwed(desk, parts, run)) continue;
-    const key = holdId ?? `${run.submissionId}@${run.submittedAt}`;
-    const group = groups.get(key);
-    const target = holdId === undefined ? { job: { job_id: run.submissionId } } : { holdId };
-    if (group === undefined) groups.set(key, { target, tracked, hold: openHoldOf(parts, tracked, holdId), runs: [run] });
+    const owner = owners.get(run);
+    if (owner === 'later') left += 1;
+    if (owner === undefined || typeof owner === 'string') continue;
+    const group = groups.get(owner.holdId);
+    if (group === undefined) groups.set(owner.holdId, { ...owner, hold: openHoldOf(owner), runs: [run] });
     else group.runs.push(run);
   }
-  return [...groups.values()];
+  return { groups: [...groups.values()], left };
 };
 
-const openHoldOf = ({ unbound }: SettleParts, tracked: TrackedHold | undefined, holdId: string | undefined): Group['hold'] => {
-  const hold = tracked ?? (holdId === undefined ? undefined : unbound.get(holdId));
-  return hold === undefined || holdId === undefined ? undefined : { holdId, account: hold.account, partition: hold.partition };
-};
-
-/** Whether a run that no hold is known for costs money that nobody has asked about. */
-const isOwed = (desk: Desk, { adoptedAt }: SettleParts, run: EndedRun): boolean =>
-  run.startedAt !== null && run.endedAt >= adoptedAt && desk.guard.guards(run.partition);
+const openHoldOf = ({ tracked }: Owner): Group['hold'] =>
+  tracked === undefined ? undefined : { holdId: tracked.holdId, account: tracked.account, partition: tracked.partition };
 
 const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promise<number> => {
   const lastOfJob = new Map(group.runs.map((run) => [run.jobId, run])); // In the order of their ends, so the last one stays.
@@ -129,8 +115,7 @@ const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promis
     }
     const elsewhere = await bookedElsewhere(desk, group, run);
     if (elsewhere !== undefined) {
-      await correctChanged(desk, run, elsewhere);
-      parts.booked.add(run);
+      left += await correctChanged(desk, parts, run, elsewhere);
       continue;
     }
     const final = liveness === 'gone' && lastOfJob.get(run.jobId) === run;
@@ -173,11 +158,11 @@ const isWithItsAccount = async (desk: Desk, { hold, tracked }: Group, batch: Bat
 };
 
 /** Whether the job goes on. Its number may be another job's by now. */
-const livenessOf = (desk: Desk, { holds, snapshot }: SettleParts, { tracked, target }: Group, run: EndedRun): Liveness => {
+const livenessOf = (desk: Desk, { holds, snapshot }: SettleParts, { holdId }: Group, run: EndedRun): Liveness => {
   const submission = snapshot.submissions.get(run.submissionId);
   if (submission === undefined) return 'gone';
   const shown = holds.of(submission)?.holdId;
-  if (shown !== undefined && shown !== (tracked?.holdId ?? target.holdId)) return 'gone';
+  if (shown !== undefined && shown !== holdId) return 'gone';
   if (shown === undefined && submittedAtOf(submission.jobs) > run.submittedAt && submission.jobs.every(({ restarts }) => restarts === 0))
     return 'gone';
   const liveness = snapshot.livenessOf(run.submissionId, run.tasks);
@@ -188,10 +173,9 @@ const livenessOf = (desk: Desk, { holds, snapshot }: SettleParts, { tracked, tar
  * An array that was cancelled while it waited is one row, which names tasks that started or were cancelled earlier, too. Those
  * that are alive, or have ended, are not its own.
  */
-const tasksOf = async (desk: Desk, { snapshot }: SettleParts, { target }: Group, run: EndedRun): Promise<number> => {
+const tasksOf = async (desk: Desk, { snapshot }: SettleParts, { holdId }: Group, run: EndedRun): Promise<number> => {
   const named = countOfTasks(run.tasks);
-  if (named === 1 || target.holdId === undefined) return named;
-  const { holdId } = target;
+  if (named === 1) return named;
   const hold = await attempt(
     desk,
     () => desk.api.request('showHold', { path: { hold_id: holdId }, query: { limit: '1' } }),
@@ -220,10 +204,10 @@ const sendBatch = async (desk: Desk, parts: SettleParts, group: Group, batch: Ba
     desk,
     async () => {
       const answers = await parts.send(
-        group.target,
+        group.holdId,
         batch.map(({ wire }) => wire),
       );
-      for (const [index, { run }] of batch.entries()) await note(desk, parts, { run, answer: answers[index], target: group.target });
+      for (const [index, { run }] of batch.entries()) await note(desk, parts, { run, answer: answers[index], holdId: group.holdId });
       isDone = true;
     },
     async (code, error) => {
@@ -233,9 +217,12 @@ const sendBatch = async (desk: Desk, parts: SettleParts, group: Group, batch: Ba
         return;
       }
       for (const { run } of batch) {
+        if (code === 'run_conflict') {
+          left += await correctChanged(desk, parts, run, group.holdId);
+          continue;
+        }
         parts.booked.add(run);
         if (code === 'account_not_found') desk.unknownAccount(run.account);
-        else if (code === 'run_conflict' && group.target.holdId !== undefined) await correctChanged(desk, run, group.target.holdId);
         else desk.keepAside({ reason: `run ${run.runId} of job ${run.jobId} was refused: ${error.message}`, entry: run });
       }
     },
@@ -247,8 +234,8 @@ const sendBatch = async (desk: Desk, parts: SettleParts, group: Group, batch: Ba
  * Its job was held for anew, because its hold had ended: then the runs that were booked before stay where they are. slurmctld
  * brings a job that has ended back to life if it is killed before it has saved the end.
  */
-const bookedElsewhere = async (desk: Desk, { target }: Group, { holdId, runId }: EndedRun): Promise<string | undefined> => {
-  if (holdId === undefined || holdId === target.holdId) return undefined;
+const bookedElsewhere = async (desk: Desk, group: Group, { holdId, runId }: EndedRun): Promise<string | undefined> => {
+  if (holdId === undefined || holdId === group.holdId) return undefined;
   const named = await attempt(
     desk,
     () => desk.api.request('showHold', { path: { hold_id: holdId }, query: { limit: '500' } }),
@@ -260,38 +247,45 @@ const bookedElsewhere = async (desk: Desk, { target }: Group, { holdId, runId }:
 /**
  * slurmdbd says something else of a run that is booked: it had the end before the beginning, when it was killed; or slurmctld
  * was, and has taken up the job again from what it had saved. What is said last is what is charged.
+ * @returns how many have to be looked at again
  */
-const correctChanged = async (desk: Desk, run: EndedRun, holdId: string): Promise<void> => {
+const correctChanged = async (desk: Desk, { booked }: SettleParts, run: EndedRun, holdId: string): Promise<number> => {
   const wire = wireOrAside(desk, run, { final: true, tasks: 1 });
-  if (wire === undefined) return;
+  if (wire === undefined) {
+    booked.add(run);
+    return 0;
+  }
   const { elapsed_seconds, started_at, partition, state, nodes, cpus, memory, gpus } = wire;
   const used = given({ elapsed_seconds, started_at, partition, state, nodes, cpus, memory, gpus });
+  const correction = { correction_id: `row.${desk.sha256(causeOf(run)).slice(0, 32)}`, note: 'Slurm accounts for this run anew' };
   await attempt(
     desk,
     async () => {
-      await desk.api.request('correctRun', {
-        path: { hold_id: holdId, run_id: run.runId },
-        body: { ...used, correction_id: `row.${desk.sha256(causeOf(run)).slice(0, 32)}`, note: 'Slurm accounts for this run anew' },
-      });
+      await desk.api.request('correctRun', { path: { hold_id: holdId, run_id: run.runId }, body: { ...used, ...correction } });
+      booked.add(run);
       desk.counts.corrected += 1;
     },
-    (_, error) => desk.keepAside({ reason: `run ${run.runId} has changed, and could not be corrected: ${error.message}`, entry: run }),
+    (_, error) => {
+      booked.add(run);
+      desk.keepAside({ reason: `run ${run.runId} has changed, and could not be corrected: ${error.message}`, entry: run });
+    },
   );
+  return booked.has(run) ? 0 : 1;
 };
 
 const note = async (
   desk: Desk,
   { booked, holds }: SettleParts,
-  { run, answer, target }: { run: EndedRun; answer: SettlementAnswer | undefined; target: RunTarget },
+  { run, answer, holdId }: { run: EndedRun; answer: SettlementAnswer | undefined; holdId: string },
 ): Promise<void> => {
   booked.add(run);
   desk.counts.settled += 1;
-  const tracked = target.holdId === undefined ? undefined : holds.get(target.holdId);
+  const tracked = holds.get(holdId);
   if (tracked !== undefined && (tracked.sightings.get(run.jobId)?.startedAt ?? Number.POSITIVE_INFINITY) <= run.endedAt)
     tracked.sightings.delete(run.jobId);
   if (answer === undefined) return; // An event: nobody has answered yet.
-  if (tracked !== undefined && answer.hold_state !== 'open') holds.forget(tracked.holdId);
-  if (answer.late && answer.actual_charge > 0 && target.holdId !== undefined) await mendLate(desk, { run, holdId: target.holdId });
+  if (answer.hold_state !== 'open') holds.forget(holdId);
+  if (answer.late && answer.actual_charge > 0) await mendLate(desk, { run, holdId });
 };
 
 /**

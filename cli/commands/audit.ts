@@ -10,9 +10,12 @@ export const auditCommand = (shell: Shell): Command =>
 export const recoverCommand = (shell: Shell): Command => auditAs(shell, 'recover', "The same as 'audit'");
 
 const auditAs = (shell: Shell, name: string, summary: string): Command =>
-  createCommand(name, { summary, examples: [`asbb ${name}`, `asbb ${name} -A proj001`, `asbb ${name} --json | jq .differences`] })
+  createCommand(name, {
+    summary,
+    examples: [`asbb ${name}`, `asbb ${name} -A proj001`, `asbb ${name} --repair`, `asbb ${name} --json | jq .differences`],
+  })
     .addOption(accountOption())
-    .option('--repair', 'not there yet: see what differs without it')
+    .option('--repair', 'set the columns of accounts to what the ledger says, and record it in the ledger')
     .action((options: AuditOptions, command: Command) =>
       shell.run(command, async (context) => (await import('#cli/commands/run-audit')).runAudit(context, options)),
     );

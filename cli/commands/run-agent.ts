@@ -76,7 +76,7 @@ const agentOf = (context: Context, { options, config, guard, api: real, complain
     },
     state: isDry ? readOnly(state) : state,
     drains: isDry ? {} : drainsOf({ config, guard, complain, now: context.now }),
-    send: config.agent.eventBus === undefined || isDry ? sendTo(api) : sendToBus(config.agent.eventBus, api),
+    send: config.agent.eventBus === undefined || isDry ? sendTo(api) : sendToBus(config.agent.eventBus),
     now: context.now,
     sha256,
     complain,
@@ -122,15 +122,12 @@ const drainsOf = ({
   };
 };
 
-/** Put ended runs on a bus. What is left of a hold is booked by the API itself: it is decided by what the API has booked before. */
-const sendToBus = (bus: string, api: ApiClient): SendRuns => {
+/** Put ended runs on a bus. Nobody answers: a hold that stays open all the same is settled with the API itself, later. */
+const sendToBus = (bus: string): SendRuns => {
   let publisher: Promise<import('#adapters/event-publisher').EventPublisher> | undefined;
-  const direct = sendTo(api);
-  return async (target, runs) => {
-    if (runs.some((run) => 'actual_cost' in run)) return direct(target, runs);
+  return async (holdId, runs) => {
     publisher ??= import('#adapters/event-publisher').then(({ createEventPublisher }) => createEventPublisher({ bus }));
-    const where = target.holdId === undefined ? (target.job ?? {}) : { hold_id: target.holdId };
-    const { failed } = await (await publisher).put(runs.map((run) => ({ ...run, ...where })));
+    const { failed } = await (await publisher).put(runs.map((run) => ({ ...run, hold_id: holdId })));
     const [first] = failed;
     if (first !== undefined)
       throw new CommandError(EXIT.unreachable, `the bus ${bus} did not take ${failed.length} ended runs: ${first.message}`);

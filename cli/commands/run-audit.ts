@@ -1,10 +1,10 @@
 import type { ApiClient, AuditAnswer } from '#cli/api-client';
 import { given, ifGiven, readAccount } from '#cli/commands/values';
 import type { Context } from '#cli/context';
-import { EXIT, type ExitCode, failure, usageError } from '#cli/exit';
+import { EXIT, type ExitCode, failure } from '#cli/exit';
 import { type Column, cellText, painters, printCsv, printJson, printPairs, printTable, type Shape, usdText } from '#cli/render';
 
-/** Each has 25 accounts at most, and an answer without a difference is small. */
+/** Each has 25 accounts, or 20,000 entries of a long ledger, at most; and an answer without a difference is small. */
 const MAX_PAGES = 100_000;
 
 export interface AuditOptions {
@@ -19,46 +19,86 @@ const CSV_SHAPE: Shape<Difference> = {
   account: 'text',
   column: 'text',
   hold_id: 'text',
+  run_id: 'text',
   stored: 'count',
   replayed: 'count',
   cause: 'text',
+  repaired: 'flag',
 };
 
-type Row = Readonly<Record<'account' | 'column' | 'hold_id' | 'stored' | 'replayed' | 'cause', string>>;
+type Row = Readonly<Record<'account' | 'column' | 'hold_id' | 'run_id' | 'stored' | 'replayed' | 'cause' | 'repaired', string>>;
 // Numbers are written out beforehand, because one column counts entries and the others are dollars.
-const TABLE_SHAPE: Shape<Row> = { account: 'text', column: 'text', hold_id: 'text', stored: 'count', replayed: 'count', cause: 'text' };
+const TABLE_SHAPE: Shape<Row> = {
+  account: 'text',
+  column: 'text',
+  hold_id: 'text',
+  run_id: 'text',
+  stored: 'count',
+  replayed: 'count',
+  cause: 'text',
+  repaired: 'text',
+};
 const COLUMNS: readonly Column<Row>[] = [
   { field: 'account', header: 'ACCOUNT' },
   { field: 'column', header: 'COLUMN' },
   { field: 'stored', header: 'STORED' },
   { field: 'replayed', header: 'REPLAYED' },
-  { field: 'hold_id', header: 'HOLD', dispensable: 1 },
+  { field: 'hold_id', header: 'HOLD', dispensable: 2 },
+  { field: 'run_id', header: 'RUN', dispensable: 1 },
   { field: 'cause', header: 'CAUSE', flexible: true },
 ];
+const REPAIRED: Column<Row> = { field: 'repaired', header: 'REPAIRED' };
 
-/** Compare what is stored with what the ledger says. */
+/** Compare what is stored with what the ledger says; with --repair, set the accounts' columns to what it says. */
 export const runAudit = async (context: Context, options: AuditOptions): Promise<ExitCode> => {
-  if (options.repair === true)
-    throw usageError('--repair is not there yet: audit without it, and correct what differs with the administrator of the API');
   const account = ifGiven('--account', options.account, readAccount);
-  const audit = await auditAll(await context.api(), account);
+  const audit = await auditAll(await context.api(), given({ account, repair: options.repair }));
   if (context.format === 'json') printJson(context, audit);
   else if (context.format === 'csv') await printCsv(context, { shape: CSV_SHAPE, rows: audit.differences });
   else await printAudit(context, audit);
-  if (audit.differences.length === 0) return EXIT.ok;
-  context.complain(`${counted(audit.differences.length, 'difference')} between what is stored and what the ledger says`);
-  return EXIT.failed;
+  if (audit.not_compared !== undefined)
+    context.complain(
+      `${counted(audit.not_compared, 'hold or run', 'holds and runs')} of a long ledger were too many at once to be compared`,
+    );
+  const { differences } = audit;
+  if (differences.length === 0) return EXIT.ok;
+  if (options.repair !== true) {
+    context.complain(`${counted(differences.length, 'difference')} between what is stored and what the ledger says`);
+    return EXIT.failed;
+  }
+  const left = differences.filter(({ repaired }) => repaired !== true);
+  context.complain(`${counted(differences.length - left.length, 'difference')} repaired, ${left.length} not`);
+  for (const mend of mendsOf(left)) context.complain(mend);
+  return left.length === 0 ? EXIT.ok : EXIT.failed;
 };
 
-const auditAll = async (api: ApiClient, account: string | undefined): Promise<Audit> => {
+const isOfItem = ({ column }: Difference): boolean => column === 'hold' || column === 'run';
+
+/**
+ * What a repair leaves. A release or a correction would not mend a hold or a run: each books the difference to what is
+ * stored, so it would charge the account for what was never booked.
+ */
+const mendsOf = (left: readonly Difference[]): string[] => [
+  ...(left.some((each) => !isOfItem(each)) ? ['an account was changed while it was repaired: repair again'] : []),
+  ...(left.some(isOfItem)
+    ? [
+        "holds and runs are for a person to mend: compare 'asbb hold show HOLD' with 'asbb transactions list -A ACCOUNT', and put the item " +
+          'back from a backup of the table; do not release or correct it before, for that moves money by what is stored',
+      ]
+    : []),
+];
+
+const auditAll = async (api: ApiClient, asked: { account?: string; repair?: boolean }): Promise<Audit> => {
   const whole = { accounts: 0, entries: 0, differences: [] as Difference[] };
+  let uncompared = 0;
   let cursor: string | undefined;
   for (let page = 0; page < MAX_PAGES; page += 1) {
-    const part = await api.request('audit', { body: given({ account, cursor }) });
+    const part = await api.request('audit', { body: { ...asked, ...given({ cursor }) } });
     whole.accounts += part.accounts;
     whole.entries += part.entries;
     whole.differences.push(...part.differences);
-    if (part.cursor === undefined) return whole;
+    uncompared += part.not_compared ?? 0;
+    if (part.cursor === undefined) return { ...whole, ...(uncompared === 0 ? {} : { not_compared: uncompared }) };
     if (part.cursor === cursor) break;
     cursor = part.cursor;
   }
@@ -76,7 +116,8 @@ const printAudit = async (context: Context, { accounts, entries, differences }: 
   ]);
   if (differences.length === 0) return;
   context.print('\n');
-  await printTable(context, { shape: TABLE_SHAPE, columns: COLUMNS, rows: differences.map(rowOf) });
+  const columns = differences.some(({ repaired }) => repaired !== undefined) ? [...COLUMNS, REPAIRED] : COLUMNS;
+  await printTable(context, { shape: TABLE_SHAPE, columns, rows: differences.map(rowOf) });
 };
 
 const rowOf = (difference: Difference): Row => {
@@ -85,10 +126,12 @@ const rowOf = (difference: Difference): Row => {
     account: difference.account,
     column: difference.column,
     hold_id: cellText(difference.hold_id, 'text'),
+    run_id: cellText(difference.run_id, 'text'),
     stored: written(difference.stored),
     replayed: written(difference.replayed),
     cause: difference.cause,
+    repaired: difference.repaired === true ? 'yes' : 'no',
   };
 };
 
-const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;

@@ -95,10 +95,12 @@ export const encodeEntry = (entry: Entry): Item =>
     run_id: orAbsent(entry.runId),
     user: orAbsent(entry.user),
     note: orAbsent(entry.note),
+    owner: entry.owner,
   });
 
 export const decodeEntry = (stored: Item): Entry => {
   const of = reader(stored);
+  const owner = of.textOrNull('owner');
   return {
     entryId: of.text('sk'),
     at: of.number('at'),
@@ -111,6 +113,7 @@ export const decodeEntry = (stored: Item): Entry => {
     runId: of.textOrNull('run_id'),
     user: of.textOrNull('user'),
     note: of.textOrNull('note'),
+    ...(owner === null ? {} : { owner }),
   };
 };
 

@@ -62,6 +62,7 @@ const bookingOf = (world: World, what: { run: BookedRun; after: BookedRun; hold:
     runId: run.runId,
     user: run.user,
     note,
+    ...(run.holdState === null ? { owner: run.owner } : {}),
   };
   const runs = [{ before: run, after }];
   const account: AccountChange = { account: run.account, movement, unconfirmed: 0n, entries: 1, require: { kind: 'fact' }, at };

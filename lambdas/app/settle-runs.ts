@@ -305,7 +305,7 @@ const entryOf = (world: World, draft: Draft, run: BookedRun, settled: SettledOrL
   const what = { type: settled.type, amount: run.bookedCost, movement: settled.movement, at: run.bookedAt, runId: run.runId };
   const words = { jobId: run.jobId, user: run.user, note: run.state };
   if (draft.hold !== undefined) return { ...holdEntry(world, draft.hold, what), ...words };
-  return { ...what, ...words, entryId: world.ids.entryId(what.at), account: draft.account, holdId: null };
+  return { ...what, ...words, entryId: world.ids.entryId(what.at), account: draft.account, holdId: null, owner: run.owner };
 };
 
 const bookingWithoutHold = (account: string, entries: readonly Entry[], at: Instant) => ({

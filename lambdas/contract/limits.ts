@@ -7,6 +7,8 @@ export const MIN_DEADLINE_MS = 50;
 export const MAX_DEADLINE_MS = 25_000;
 export const DEFAULT_PAGE_SIZE = 100;
 export const MAX_PAGE_SIZE = 500;
+/** What an audit knows of a ledger that it has not read to its end travels in its cursor; a body has room for this beside all else. */
+export const MAX_AUDIT_CURSOR_CHARS = 63 * 1024;
 /** Slurm keeps counts in 24 bits where it matters: NO_VAL is beyond. */
 export const MAX_COUNT = 16_777_215;
 export const MAX_PARTITIONS_PER_JOB = 16;

@@ -27,7 +27,7 @@ import {
   userName,
   wallTime,
 } from '#contract/fields';
-import { MAX_INSTANCE_TYPES } from '#contract/limits';
+import { MAX_AUDIT_CURSOR_CHARS, MAX_INSTANCE_TYPES } from '#contract/limits';
 import { MAX_ARRAY_TASKS } from '#domain/array-spec';
 import { MAX_RUNS_PER_BATCH } from '#domain/run';
 import { MAX_WALL_TIME_SECONDS } from '#domain/slurm-time';
@@ -215,7 +215,11 @@ export const DepositRequest = exactly({
 });
 
 export const ClusterRequest = exactly({ cluster_uid: id(128), agent_version: text(64).optional() });
-export const AuditRequest = exactly({ account: accountName.optional(), cursor: page.cursor, repair: z.boolean().default(false) });
+export const AuditRequest = exactly({
+  account: accountName.optional(),
+  cursor: z.string().max(MAX_AUDIT_CURSOR_CHARS).optional(),
+  repair: z.boolean().default(false),
+});
 
 export const PartitionRequest = exactly({
   partition: partitionName.optional(),
@@ -272,6 +276,7 @@ export const ClusterHoldsQuery = exactly({
 export const HoldPath = exactly({ hold_id: holdId });
 export const RunPath = exactly({ hold_id: holdId, run_id: runId });
 export const JobPath = exactly({ cluster: clusterName, job_id: jobId });
+export const JobQuery = exactly({ submitted_at: instant.optional() });
 export const ClusterPath = exactly({ cluster: clusterName });
 export const AccountPath = exactly({ account: accountName });
 export const PartitionPath = exactly({ partition: partitionName });

@@ -32,6 +32,7 @@ export const ROUTES = {
   settleRuns: at('agent', 'POST', '/holds/{hold_id}/runs'),
   correctRun: at('agent', 'POST', '/holds/{hold_id}/runs/{run_id}/correct'),
   showHold: at('agent', 'GET', '/holds/{hold_id}'),
+  showJob: at('agent', 'GET', '/jobs/{cluster}/{job_id}'),
   listHoldsOfCluster: at('agent', 'GET', '/holds'),
   beatCluster: at('agent', 'PUT', '/clusters/{cluster}'),
   listClusters: at('agent', 'GET', '/clusters'),

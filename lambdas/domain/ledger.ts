@@ -40,6 +40,8 @@ export interface Entry {
   readonly runId: string | null;
   readonly user: string | null;
   readonly note: string | null;
+  /** Under which key the entry's run is stored, if that run was booked without a hold: nothing else here would lead to it. */
+  readonly owner?: string;
 }
 
 /** Money changes column; only the limit's own movements change its sum. Breaking this is a bug, so it is a plain Error. */

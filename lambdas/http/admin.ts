@@ -20,10 +20,11 @@ import {
 } from '#contract/requests';
 import { BudgetError } from '#domain/errors';
 import { accountAnswer, auditAnswer, entryAnswer, holdAnswer, partitionAnswer } from '#http/answers';
+import { packPlace, unpackPlace } from '#http/audit-cursor';
 import { created, noContent, ok, pageOf, type RoutesOf, route } from '#http/route';
 import { toPartition } from '#http/to-domain';
 
-/** Ledgers are read to their end before an audit answers, so it takes few accounts at a time. */
+/** The young end of each ledger, and what is open, is read whole before an audit answers, so it takes few accounts at a time. */
 const ACCOUNTS_PER_AUDIT = 25;
 /** Entries of a machine whose clock is ahead are still part of "until now". */
 const CLOCK_SKEW_MS = 60 * 60 * 1000;
@@ -99,17 +100,15 @@ const listHoldsOfAccount = route({ path: AccountPath, query: AccountHoldsQuery }
   return ok({ holds: page.items.map(holdAnswer), ...compact({ cursor: page.cursor }) });
 });
 
-const audit = route({ body: AuditRequest }, async ({ body }, world) =>
-  ok(
-    auditAnswer(
-      await auditAccounts(world, {
-        ...compact({ account: body.account }),
-        page: { limit: ACCOUNTS_PER_AUDIT, ...compact({ cursor: body.cursor }) },
-        mode: body.repair ? 'repair' : 'compare',
-      }),
-    ),
-  ),
-);
+const audit = route({ body: AuditRequest }, async ({ body }, world) => {
+  const { cursor, walk } = unpackPlace(body.cursor);
+  const done = await auditAccounts(world, {
+    ...compact({ account: body.account, walk }),
+    page: { limit: ACCOUNTS_PER_AUDIT, ...compact({ cursor }) },
+    mode: body.repair ? 'repair' : 'compare',
+  });
+  return ok(auditAnswer(done, packPlace(done)));
+});
 
 const listPartitions = route({ query: PageQuery }, async ({ query }, { store }) => {
   const page = await store.listPartitions(pageOf(query));

@@ -4,7 +4,7 @@ import { correctRun } from '#app/correct-run';
 import { HEARTBEAT_STALE_MS } from '#app/expire-holds';
 import { extendHold } from '#app/extend-hold';
 import { forceHold } from '#app/force-hold';
-import { readHoldOrThrow, readSpecOf } from '#app/read';
+import { readHoldOrThrow, readJobLinkOrThrow, readSpecOf } from '#app/read';
 import { releaseHold } from '#app/release-hold';
 import { settleRuns } from '#app/settle-runs';
 import { compact } from '#contract/compact';
@@ -17,6 +17,8 @@ import {
   ExtendRequest,
   ForceRequest,
   HoldPath,
+  JobPath,
+  JobQuery,
   PageQuery,
   ReconcileRequest,
   ReleaseRequest,
@@ -25,7 +27,7 @@ import {
 } from '#contract/requests';
 import { toReport, toSettling, wherefrom } from '#contract/run-report';
 import { BudgetError } from '#domain/errors';
-import { clusterAnswer, holdAnswer, holdDetailAnswer, settlementAnswer } from '#http/answers';
+import { clusterAnswer, holdAnswer, holdDetailAnswer, jobLinkAnswer, settlementAnswer } from '#http/answers';
 import { ok, pageOf, type RoutesOf, route } from '#http/route';
 import { toJob } from '#http/to-domain';
 
@@ -93,6 +95,16 @@ const showHold = route({ path: HoldPath, query: PageQuery }, async ({ path, quer
   return ok(holdDetailAnswer({ hold, spec, runs: runs.items, ...compact({ cursor: runs.cursor }) }));
 });
 
+// Which hold a job was bound to, also after that hold has ended. Numbers come again, so the time says which job is meant.
+const showJob = route({ path: JobPath, query: JobQuery }, async ({ path, query }, { store }) => {
+  const link = await readJobLinkOrThrow(store, {
+    cluster: path.cluster,
+    jobId: path.job_id,
+    ...compact({ submittedAt: query.submitted_at }),
+  });
+  return ok(jobLinkAnswer(link));
+});
+
 const listHoldsOfCluster = route({ query: ClusterHoldsQuery }, async ({ query }, { store }) => {
   const wanted = { cluster: query.cluster, ...compact({ bound: query.bound, createdBefore: query.created_before }) };
   const page = await store.listOpenHoldsOfCluster(wanted, pageOf(query));
@@ -134,6 +146,7 @@ export const agentRoutes: RoutesOf<'agent'> = {
   settleRuns: settleRunsRoute,
   correctRun: correctRunRoute,
   showHold,
+  showJob,
   listHoldsOfCluster,
   beatCluster,
   listClusters,

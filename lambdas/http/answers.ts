@@ -1,6 +1,6 @@
 // What the API answers: domain objects in the wire's names. Dollars are numbers, times ISO 8601, absent fields null.
 import type { Audit } from '#app/audit-accounts';
-import type { Cluster, HoldSpec } from '#app/ports';
+import type { Cluster, HoldSpec, JobLink } from '#app/ports';
 import type { Verdict } from '#app/verdict';
 import type { Account } from '#domain/account';
 import { formatArraySpec } from '#domain/array-spec';
@@ -69,6 +69,13 @@ export const holdDetailAnswer = (detail: { hold: Hold; spec: HoldSpec; runs: rea
   line_items: detail.spec.estimate.lineItems.map(lineItemAnswer),
   runs: detail.runs.map(runRecord),
   ...(detail.cursor === undefined ? {} : { cursor: detail.cursor }),
+});
+
+export const jobLinkAnswer = (link: JobLink) => ({
+  cluster: link.cluster,
+  job_id: link.jobId,
+  submitted_at: iso(link.submittedAt),
+  hold_id: link.holdId,
 });
 
 const jobAnswer = (job: Job) => ({
@@ -238,19 +245,22 @@ export const clusterAnswer = (cluster: Cluster) => ({
   last_heartbeat: iso(cluster.lastHeartbeat),
 });
 
-export const auditAnswer = (audit: Audit) => ({
+export const auditAnswer = (audit: Audit, cursor: string | undefined) => ({
   accounts: audit.accounts,
   entries: audit.entries,
-  differences: audit.differences.map(({ account, column, holdId, stored, replayed, cause }) => {
+  differences: audit.differences.map(({ account, column, holdId, runId, stored, replayed, cause, repaired }) => {
     const inUsd = column === 'entries' ? Number : toUsd;
     return {
       account,
       column,
       ...(holdId === undefined ? {} : { hold_id: holdId }),
+      ...(runId === undefined ? {} : { run_id: runId }),
       stored: inUsd(stored),
       replayed: inUsd(replayed),
       cause,
+      ...(repaired === undefined ? {} : { repaired }),
     };
   }),
-  ...(audit.cursor === undefined ? {} : { cursor: audit.cursor }),
+  ...(audit.left === 0 ? {} : { not_compared: audit.left }),
+  ...(cursor === undefined ? {} : { cursor }),
 });

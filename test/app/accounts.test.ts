@@ -262,6 +262,7 @@ describe('deleteAccount', () => {
       accounts: 1,
       entries: 1,
       differences: [],
+      left: 0,
     });
   });
 

@@ -373,9 +373,9 @@ describe('audit', () => {
 Entries      2
 Differences  2
 
-ACCOUNT  COLUMN   STORED  REPLAYED  HOLD  CAUSE
-proj001  held      $5.00     $4.50  -     the column was changed beside the ledger
-proj001  entries       3         2  -     ledger entries are missing or foreign
+ACCOUNT  COLUMN   STORED  REPLAYED  HOLD  RUN  CAUSE
+proj001  held      $5.00     $4.50  -     -    the column was changed beside the ledger
+proj001  entries       3         2  -     -    ledger entries are missing or foreign
 `);
     expect(machine.err()).toBe('asbb: 2 differences between what is stored and what the ledger says\n');
   });
@@ -389,8 +389,79 @@ proj001  entries       3         2  -     ledger entries are missing or foreign
     expect(JSON.parse(machine.out())).toEqual({ accounts: 1, entries: 2, differences: [difference] });
   });
 
-  it('does not repair yet', async () => {
-    await expect(runAudit(aContext().context, { repair: true })).rejects.toMatchObject({ exitCode: 2 });
+  const run = {
+    ...{ account: 'proj001', column: 'run', hold_id: HOLD_ID, run_id: 'hpc-7', stored: 9, replayed: 5 },
+    cause: 'the cost of the run was changed beside the ledger, or one of its entries is gone',
+  };
+  const answered = (differences: readonly object[], more = {}) => ({
+    'POST /audit': { body: { accounts: 1, entries: 2, differences, ...more } },
+  });
+  const MEND =
+    "asbb: holds and runs are for a person to mend: compare 'asbb hold show HOLD' with 'asbb transactions list -A ACCOUNT', and put the item " +
+    'back from a backup of the table; do not release or correct it before, for that moves money by what is stored\n';
+
+  it('repairs, says what, and exits 0 when nothing is left', async () => {
+    const { context, machine, asked } = aContext(answered([{ ...difference, repaired: true }]));
+    expect(await runAudit(context, { repair: true })).toBe(0);
+    expect(asked.map(({ body }) => body)).toEqual([{ repair: true }]);
+    expect(machine.out()).toBe(`Accounts     1
+Entries      2
+Differences  1
+
+ACCOUNT  COLUMN  STORED  REPLAYED  HOLD  RUN  CAUSE                                     REPAIRED
+proj001  held     $5.00     $4.50  -     -    the column was changed beside the ledger  yes
+`);
+    expect(machine.err()).toBe('asbb: 1 difference repaired, 0 not\n');
+  });
+
+  it('repairs with nothing to repair', async () => {
+    const { context, machine } = aContext(answered([]));
+    expect(await runAudit(context, { repair: true })).toBe(0);
+    expect(machine.err()).toBe('');
+  });
+
+  it.each([
+    [
+      'a run',
+      [
+        { ...difference, repaired: true },
+        { ...run, repaired: false },
+      ],
+      `asbb: 1 difference repaired, 1 not\n${MEND}`,
+    ],
+    [
+      'an account that was changed meanwhile',
+      [{ ...difference, repaired: false }],
+      'asbb: 0 differences repaired, 1 not\nasbb: an account was changed while it was repaired: repair again\n',
+    ],
+  ])('exits 1, and says how it is mended, when a repair leaves %s', async (_, differences, said) => {
+    const { context, machine } = aContext(answered(differences));
+    expect(await runAudit(context, { repair: true })).toBe(1);
+    expect(machine.err()).toBe(said);
+  });
+
+  it('is one object as JSON, with what was repaired', async () => {
+    const differences = [{ ...run, repaired: false }];
+    const { context, machine } = aContext(answered(differences), { output: 'json' });
+    expect(await runAudit(context, { repair: true })).toBe(1);
+    expect(JSON.parse(machine.out())).toEqual({ accounts: 1, entries: 2, differences });
+  });
+
+  it('is a row a difference as CSV', async () => {
+    const { context, machine } = aContext(answered([{ ...difference, repaired: true }, run]), { output: 'csv' });
+    expect(await runAudit(context, { repair: true })).toBe(1);
+    expect(machine.out().split('\r\n')).toEqual([
+      'account,column,hold_id,run_id,stored,replayed,cause,repaired',
+      'proj001,held,,,5,4.5,the column was changed beside the ledger,true',
+      `proj001,run,${HOLD_ID},hpc-7,9,5,"the cost of the run was changed beside the ledger, or one of its entries is gone",`,
+      '',
+    ]);
+  });
+
+  it('says what it could not compare, and that is no difference', async () => {
+    const { context, machine } = aContext(answered([], { not_compared: 2 }));
+    expect(await runAudit(context, {})).toBe(0);
+    expect(machine.err()).toBe('asbb: 2 holds and runs of a long ledger were too many at once to be compared\n');
   });
 });
 

@@ -15,6 +15,7 @@ describe('the configuration', () => {
     expect(loadConfig({ usual: ['/nonexistent/config.yaml'] })).toEqual({
       api: {},
       slurm: { binPath: '/usr/bin' },
+      agent: { intervalMs: 15_000 },
       service: {},
       budget: {
         defaultHoldPercentage: { numerator: 1_200_000n, denominator: 1_000_000n },
@@ -67,7 +68,7 @@ describe('the configuration', () => {
   });
 
   it.each([
-    ['bogus: 1', "f.yaml: unknown key 'bogus': the sections are api, slurm, service, budget, advisor, pricing, database"],
+    ['bogus: 1', "f.yaml: unknown key 'bogus': the sections are api, slurm, agent, service, budget, advisor, pricing, database"],
     ['api: {endpont: x}', "f.yaml: unknown key 'api.endpont': the keys of api are endpoint, region"],
     ['api: http://x', "f.yaml: 'api' must be a section with keys below it"],
     ['api: {endpoint: localhost:8080}', "f.yaml: 'api.endpoint' must be a URL like https://host or http://host:port"],
@@ -77,7 +78,7 @@ describe('the configuration', () => {
       'budget: {default_hold_percentage: 0}',
       "f.yaml: 'budget.default_hold_percentage' must be a factor greater than 0 with at most six decimals, like 1.2",
     ],
-    ['- api', 'f.yaml: must be a mapping of sections: api, slurm, service, budget, advisor, pricing, database'],
+    ['- api', 'f.yaml: must be a mapping of sections: api, slurm, agent, service, budget, advisor, pricing, database'],
     [
       'database: {driver: postgres}',
       "f.yaml: 'database.driver' is of the original design: there is no choice of a database any more: the money is in a DynamoDB table, named by database.table",

@@ -670,6 +670,7 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
           runId: 'hpc-prod-1',
           user: 'curie',
           note: 'Grüße, “quoted”',
+          owner: 'job.hpc-prod.4711_3',
         });
         await write([full]);
         expect((await ledger()).at(-1)).toEqual(full);

@@ -153,6 +153,24 @@ describe('a verdict has the fields of the contract', () => {
   });
 });
 
+describe('a job names the hold that it was bound to', () => {
+  it('by its number, and by the time of its submission where the number came again', async () => {
+    const [first, second] = [await place(), await place()];
+    const bind = (hold_id: string, submitted_at: string) =>
+      ask('bindHold', `/holds/${hold_id}/bind`, { cluster: 'local', job_id: '77', submitted_at });
+    await bind(first.hold_id, '2026-11-23T12:00:00Z');
+    await bind(second.hold_id, '2026-11-24T12:00:00Z');
+    await ask('releaseHold', `/holds/${first.hold_id}/release`, {});
+    expect(await ask('showJob', '/jobs/local/77')).toEqual({
+      cluster: 'local',
+      job_id: '77',
+      submitted_at: '2026-11-24T12:00:00.000Z',
+      hold_id: second.hold_id,
+    });
+    expect(await ask('showJob', '/jobs/local/77?submitted_at=2026-11-23T12:00:00Z')).toMatchObject({ hold_id: first.hold_id });
+  });
+});
+
 describe('a hold has the fields of the contract', () => {
   it('when it is forced, bound, extended and released', async () => {
     const hold_id = randomUUID();

@@ -71,7 +71,7 @@ export const GUARDED = ['aws', 'awsopen', 'awsdef'] as const;
 export const ACCOUNTS = ['physics', 'chem'] as const;
 
 /** Kills follow each other by so much, more or less; all victims once before any comes again. */
-const KILL_EVERY_MS = 5_000;
+const KILL_EVERY_MS = 7_000;
 const LONGEST_DOWN_MS = 4_000;
 
 export const planOf = (seed: number, { jobs, durationMs }: { jobs: number; durationMs: number }): Plan => {
@@ -160,7 +160,8 @@ const submissionOf = (dice: Dice, atMs: number): Submission => {
         later(1000, 4000, 'root', 'scontrol', 'release', '{id}'),
       );
     case 'too large':
-      return job([...guarded, '-N', '40', '-t', '10-0'], short);
+      // Where it would be let in without an answer, it would wait for nodes that are down, and all others behind it.
+      return job([...guarded, '-p', 'aws', '-N', '40', '-t', '10-0'], short);
     case 'refused by slurm':
       return job([...guarded, '--mem=900G'], short);
     case 'unguarded':

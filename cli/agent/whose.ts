@@ -1,0 +1,95 @@
+// Whose a run is: the hold that its job was bound to. A run is booked once for each hold, so the answer must be the same each
+// time that its row is read, by another agent too, and after a site's script has overwritten its admin_comment.
+import { attempt, type Desk } from '#cli/agent/desk';
+import { forcedIdOf } from '#cli/agent/forced-id';
+import type { Holds, TrackedHold } from '#cli/agent/holds';
+import type { EpochSeconds } from '#cli/agent/ports';
+import { type EndedRun, isoOf } from '#cli/agent/runs';
+import type { HoldAnswer } from '#cli/api-client';
+
+export interface WhoseParts {
+  readonly holds: Holds;
+  /** Open holds that no job is bound to, by id. */
+  readonly unbound: ReadonlyMap<string, HoldAnswer>;
+  /** Runs of unmarked jobs that ended before this are not ours: asbb was not there yet. */
+  readonly adoptedAt: EpochSeconds;
+}
+
+export interface Owner {
+  readonly holdId: string;
+  /** Undefined: it is closed, or nobody has ever held for this job. */
+  readonly tracked: TrackedHold | undefined;
+}
+
+/** `nobody`: not guarded, or from before asbb was there. `later`: the API could not say now. */
+export type Whose = Owner | 'nobody' | 'later';
+
+/** Finds owners, and asks once for each job. */
+export const createWhose = (desk: Desk, parts: WhoseParts): ((run: EndedRun) => Promise<Whose>) => {
+  const asked = new Map<string, Promise<string | undefined | 'later'>>();
+  return async (run) => {
+    const known = parts.holds.ofRun(run);
+    if (known !== undefined) {
+      // A requeue between two looks: bound by its new time, the job is found even when its hold has ended.
+      const isNew = !known.submittedAts.includes(run.submittedAt);
+      return isNew && !(await bound(desk, parts, { holdId: known.holdId, run })) ? 'later' : ownerOf(parts, known.holdId);
+    }
+    if (run.holdId === undefined && !isOwed(desk, parts, run)) return 'nobody';
+    const key = `${run.submissionId}@${run.submittedAt}`;
+    const linked = asked.get(key) ?? linkOf(desk, run);
+    asked.set(key, linked);
+    const holdId = await linked;
+    if (holdId === 'later') return 'later';
+    if (holdId !== undefined) return ownerOf(parts, holdId);
+    if (run.holdId === undefined) return ownerOf(parts, forcedIdOf(desk, run, 0));
+    if (parts.unbound.has(run.holdId) && !(await bound(desk, parts, { holdId: run.holdId, run }))) return 'later';
+    return ownerOf(parts, run.holdId);
+  };
+};
+
+const ownerOf = ({ holds }: WhoseParts, holdId: string): Owner => ({ holdId, tracked: holds.get(holdId) });
+
+/** Whether a run that no hold is known for costs money that nobody has asked about. */
+const isOwed = (desk: Desk, { adoptedAt }: WhoseParts, run: EndedRun): boolean =>
+  run.startedAt !== null && run.endedAt >= adoptedAt && desk.guard.guards(run.partition);
+
+/** Of this very submission: an earlier job of the same number is another job. */
+const linkOf = async (desk: Desk, { submissionId, submittedAt }: EndedRun): Promise<string | undefined | 'later'> => {
+  let isUnknown = false;
+  const link = await attempt(
+    desk,
+    () =>
+      desk.api.request('showJob', {
+        path: { cluster: desk.settings.cluster, job_id: submissionId },
+        query: { submitted_at: isoOf(submittedAt) },
+      }),
+    () => {
+      isUnknown = true;
+      return undefined;
+    },
+  );
+  if (link === undefined) return isUnknown ? undefined : 'later';
+  return Date.parse(link.submitted_at) === submittedAt * 1000 ? link.hold_id : undefined;
+};
+
+/** False: the API could not do it now. A hold that cannot be bound has ended, and is booked against as it is. */
+const bound = async (desk: Desk, { holds }: WhoseParts, { holdId, run }: { holdId: string; run: EndedRun }): Promise<boolean> => {
+  let isRefused = false;
+  const hold = await attempt(
+    desk,
+    () =>
+      desk.api.request('bindHold', {
+        path: { hold_id: holdId },
+        body: { cluster: desk.settings.cluster, job_id: run.submissionId, submitted_at: isoOf(run.submittedAt) },
+      }),
+    () => {
+      isRefused = true;
+      return undefined;
+    },
+  );
+  if (hold !== undefined) {
+    desk.counts.bound += 1;
+    holds.track(hold);
+  }
+  return hold !== undefined || isRefused;
+};

@@ -1,0 +1,93 @@
+// The cursor of an audit: where the list of accounts goes on, and what is known so far of a ledger not read to its end.
+//
+// It is packed and not signed. Whoever may audit may also repair and deposit; and what a forged cursor made a repair write
+// is in the ledger, where the next audit finds it.
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import * as z from 'zod';
+import type { Audit } from '#app/audit-accounts';
+import type { Walk } from '#app/walk-ledger';
+import { invalid } from '#domain/errors';
+import { runKey } from '#domain/tally';
+
+type Place = Pick<Audit, 'cursor' | 'walk'>;
+
+/** A cursor that unpacks to more was not made here. */
+const MAX_UNPACKED_BYTES = 512 * 1024;
+
+const money = z
+  .string()
+  .regex(/^-?\d{1,30}$/)
+  .transform(BigInt);
+const instant = z.int().min(0);
+const name = z.string().min(1).max(256);
+const hold = z.tuple([name, money, money, instant, money.nullable()]);
+const run = z.tuple([name, name, money, z.boolean()]);
+const Packed = z.strictObject({
+  cursor: z.string().max(4096).optional(),
+  walk: z
+    .strictObject({
+      account: name,
+      times: z.tuple([instant, instant, instant, instant]),
+      place: z.string().max(4096).optional(),
+      columns: z.tuple([money, money, money, money]),
+      count: z.int().min(0),
+      holds: z.array(hold),
+      runs: z.array(run),
+      left: z.int().min(0),
+    })
+    .optional(),
+});
+type Packed = z.input<typeof Packed>;
+
+/** Undefined: the audit is at its end. */
+export const packPlace = ({ cursor, walk }: Place): string | undefined => {
+  if (cursor === undefined && walk === undefined) return undefined;
+  const place: Packed = { ...(cursor === undefined ? {} : { cursor }), ...(walk === undefined ? {} : { walk: packWalk(walk) }) };
+  return deflateRawSync(JSON.stringify(place)).toString('base64url');
+};
+
+/** @throws BudgetError validation_failed when it is none of an audit */
+export const unpackPlace = (text: string | undefined): Place => {
+  if (text === undefined) return {};
+  try {
+    const json = inflateRawSync(Buffer.from(text, 'base64url'), { maxOutputLength: MAX_UNPACKED_BYTES }).toString();
+    const { cursor, walk } = Packed.parse(JSON.parse(json));
+    return { ...(cursor === undefined ? {} : { cursor }), ...(walk === undefined ? {} : { walk: unpackWalk(walk) }) };
+  } catch (cause) {
+    const error = invalid('cursor', 'is none of an audit: begin without a cursor');
+    error.cause = cause;
+    throw error;
+  }
+};
+
+const packWalk = ({ account, createdAt, began, from, to, place, tally, left }: Walk): NonNullable<Packed['walk']> => {
+  const { available, held, used, limit } = tally.columns;
+  return {
+    account,
+    times: [createdAt, began, from, to],
+    ...(place === undefined ? {} : { place }),
+    columns: [`${available}`, `${held}`, `${used}`, `${limit}`],
+    count: tally.count,
+    holds: [...tally.holds].map(([id, each]) => [id, `${each.held}`, `${each.used}`, each.since, orNull(each.summedRuns)]),
+    runs: [...tally.runs.values()].map((each) => [each.owner, each.runId, `${each.used}`, each.isBooked]),
+    left,
+  };
+};
+
+const orNull = (amount: bigint | null): string | null => (amount === null ? null : `${amount}`);
+
+const unpackWalk = (packed: NonNullable<z.output<typeof Packed>['walk']>): Walk => {
+  const { account, times, place, columns, count, holds, runs, left } = packed;
+  const [createdAt, began, from, to] = times;
+  const [available, held, used, limit] = columns;
+  return {
+    ...{ account, createdAt, began, from, to, left },
+    ...(place === undefined ? {} : { place }),
+    tally: {
+      columns: { available, held, used, limit },
+      count,
+      holds: new Map(holds.map(([id, held, used, since, summedRuns]) => [id, { held, used, since, runs: new Map(), summedRuns }])),
+      runs: new Map(runs.map(([owner, runId, used, isBooked]) => [runKey({ owner, runId }), { owner, runId, used, isBooked }])),
+    },
+  };
+};
