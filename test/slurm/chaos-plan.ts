@@ -171,7 +171,12 @@ const submissionOf = (dice: Dice, atMs: number): Submission => {
     case 'test only':
       return job([...guarded, '--test-only'], short);
     case 'het':
-      return job([...guarded, ':', ...common, '-p', dice.of(GUARDED), '-A', dice.of(ACCOUNTS), '-t', '3'], short);
+      // On the one node that there is, its components would wait for each other, and all others for them: so it never begins.
+      return job(
+        [...guarded, '--hold', ':', ...common, '-p', dice.of(GUARDED), '-A', dice.of(ACCOUNTS), '-t', '3'],
+        short,
+        later(0, 4000, 'user', 'scancel', '{id}'),
+      );
     case 'overwritten':
       return job(guarded, sleep(5), later(500, 2500, 'root', 'scontrol', 'update', 'job={id}', 'admincomment=somebody was here'));
     case 'modified':

@@ -22,6 +22,7 @@ export interface Findings {
 }
 
 export interface LiveJob {
+  /** As scancel and scontrol take it: a slurmctld that was killed does not know tasks by their own numbers any more. */
   readonly id: string;
   /** Of its array, or its own. */
   readonly submission: string;
@@ -32,10 +33,10 @@ export interface LiveJob {
 
 /** Throws while slurmctld does not answer. */
 export const liveJobs = async (cluster: Cluster): Promise<LiveJob[]> => {
-  const { code, stdout, stderr } = await cluster.asRoot('squeue', ['-h', '-a', '-t', 'all', '-o', '%A|%F|%P|%T|%j|%r']);
+  const { code, stdout, stderr } = await cluster.asRoot('squeue', ['-h', '-a', '-t', 'all', '-o', '%i|%F|%A|%P|%T|%j|%r']);
   if (code !== 0) throw new Error(`squeue: ${stderr}`);
-  return rowsOf(stdout).flatMap(([id = '', submission = '', partition = '', state = '', name = '', reason = '']) =>
-    OVER.test(state) ? [] : [{ id, submission, partition, name, reason }],
+  return rowsOf(stdout).flatMap(([id = '', array = '', number = '', partition = '', state = '', name = '', reason = '']) =>
+    OVER.test(state) ? [] : [{ id, submission: id.includes('_') ? array : number, partition, name, reason }],
   );
 };
 

@@ -49,6 +49,7 @@ export const runChaos = async (plan: Plan, say: (line: string) => void = () => u
     say(`seed ${plan.seed}: ${plan.submissions.length} submissions and ${plan.kills.length} kills in ${plan.durationMs / 1000} s`);
     const failedStarts: string[] = [];
     const watch = watchRows(bed);
+    const operator = resumeNodes(bed);
     const jobs = { submitted: new Map<string, number>(), stays: new Set<string>() };
     await Promise.all([submitAll(bed, plan, jobs), killAll(bed, plan, failedStarts)]);
     say(`${seconds(began)} s: all is submitted, and nothing is killed any more`);
@@ -59,6 +60,7 @@ export const runChaos = async (plan: Plan, say: (line: string) => void = () => u
     for (const problem of withLiveJobs.problems) say(`PROBLEM with live jobs: ${problem}`);
     await drain(bed, 'all');
     await twoPassesAfterOrphans(bed);
+    await operator.end();
     const afterwards = await verify(bed, await watch.end());
     for (const problem of afterwards.problems) say(`PROBLEM afterwards: ${problem}`);
     return {
@@ -100,7 +102,13 @@ const startBed = async (): Promise<Bed> => {
     for (const account of ['physics', 'chem']) await budget.open(account, LIMIT_USD);
     for (const partition of GUARDED) await budget.api.request('putPartition', { path: { partition }, body: modelOf(partition) });
     const credentials = `[default]\naws_access_key_id = ${KEYS.accessKeyId}\naws_secret_access_key = ${KEYS.secretAccessKey}\n`;
-    const cluster = await startCluster({ folder, generation: 'bookworm', budgetConf: confOf(folder, budget.url), credentials });
+    const cluster = await startCluster({
+      folder,
+      generation: 'bookworm',
+      budgetConf: confOf(folder, budget.url),
+      credentials,
+      more: { cpus: 256, paperNodes: 0 },
+    });
     stops.push(cluster.stop);
     const agent = agentOf(folder);
     stops.push(agent.killAgent);
@@ -257,8 +265,11 @@ const revive = async (bed: Bed, victim: Victim, failedStarts: string[]): Promise
 };
 
 const start = async ({ cluster, budget, startAgent }: Bed, victim: Victim): Promise<void> => {
-  if (victim === 'slurmctld') await cluster.startController();
-  else if (victim === 'slurmdbd') cluster.startAccounting();
+  if (victim === 'slurmctld') {
+    await cluster.startController();
+    // Else it asks its node for a sign of life only after 100 s, and nothing would run.
+    await cluster.asRoot('scontrol', ['reconfigure']);
+  } else if (victim === 'slurmdbd') cluster.startAccounting();
   else if (victim === 'agent') startAgent();
   else await budget.restart();
 };
@@ -270,7 +281,6 @@ export type RowHistory = ReadonlyMap<string, readonly string[]>;
 
 const watchRows = ({ cluster, startedAt }: Bed): { end(): Promise<RowHistory> } => {
   const history = new Map<string, string[]>();
-  let isOver = false;
   const look = async (): Promise<void> => {
     for (const row of await accountedRows({ cluster, startedAt }).catch(() => [])) {
       const said = history.get(row.dbIndex) ?? [];
@@ -279,18 +289,36 @@ const watchRows = ({ cluster, startedAt }: Bed): { end(): Promise<RowHistory> } 
       history.set(row.dbIndex, said);
     }
   };
-  const watching = (async () => {
-    while (!isOver) {
+  const watching = again(look, 700);
+  return {
+    end: async () => {
+      await watching.end();
       await look();
-      await sleep(700);
+      return history;
+    },
+  };
+};
+
+/** Slurm drains a node on which a job runs that it has forgotten and whose number it gives away again. Somebody notices. */
+const resumeNodes = ({ cluster }: Bed) =>
+  again(async () => {
+    const { stdout } = await cluster.asRoot('sinfo', ['-h', '-N', '-p', 'local', '-o', '%N %T']);
+    const node = /^(\S+) (?:drain|down)/m.exec(stdout)?.[1];
+    if (node !== undefined) await cluster.asRoot('scontrol', ['update', `nodename=${node}`, 'state=resume']);
+  }, 1500);
+
+const again = (work: () => Promise<void>, everyMs: number): { end(): Promise<void> } => {
+  let isOver = false;
+  const going = (async () => {
+    while (!isOver) {
+      await work();
+      await sleep(everyMs);
     }
   })();
   return {
-    end: async () => {
+    end: () => {
       isOver = true;
-      await watching;
-      await look();
-      return history;
+      return going;
     },
   };
 };
@@ -308,8 +336,9 @@ const drain = async ({ cluster }: Bed, which: 'but those that stay' | 'all'): Pr
       const left = (await liveJobs(cluster)).filter(({ name }) => which === 'all' || name !== 'stays');
       if (left.length === 0) return true;
       // What lost its own command to a dead slurmctld is released or cancelled here.
-      for (const { id, reason } of left) if (/Held/.test(reason)) await cluster.asRoot('scontrol', ['release', id]);
-      if (waitedMs > 40_000)
+      for (const { id, name, reason } of left)
+        if (/Held|held/.test(reason) && name !== 'het') await cluster.asRoot('scontrol', ['release', id]);
+      if (waitedMs > 25_000)
         await cluster.asRoot(
           'scancel',
           left.map(({ id }) => id),
