@@ -117,7 +117,7 @@ export const verify = async (bed: Bed, history: RowHistory): Promise<Findings> =
   const { problems, figures: holdFigures } = await verifyHolds(bed);
   const found = [...problems];
   const explained: string[] = [];
-  const rows = await accountedRows(bed);
+  const rows = await Promise.all((await accountedRows(bed)).map((row) => withPartition(bed, row, explained)));
   const entries = new Map<string, EntryAnswer[]>();
   for (const account of ACCOUNTS) entries.set(account, await ledgerOf(bed, account));
   const charges = chargesOf([...entries.values()].flat());
@@ -206,6 +206,19 @@ const rowOf = (cells: readonly string[]): Row => {
       ? 0n
       : costOf({ nodes: BigInt(nodes), rate, seconds: BigInt(Math.max(0, to - from)) });
   return { dbIndex, jobId, text: cells.join('|'), account, partition, start: from, end: to, cost };
+};
+
+/**
+ * Of some runs slurmdbd gets the end only: slurmctld was killed before it had told their beginning, and had forgotten them
+ * afterwards. Such a row has no partition, so it is charged at the one that its job was held for.
+ */
+const withPartition = async ({ budget }: Bed, row: Row, explained: string[]): Promise<Row> => {
+  const holdId = /\basbb:([0-9a-f-]{36})$/.exec(row.text)?.[1];
+  if (row.partition !== '' || row.start === undefined || row.end === undefined || holdId === undefined) return row;
+  const { partition } = await budget.hold(holdId);
+  explained.push(`slurmdbd knows only the end of a run, which was held for in ${partition}: ${row.text}`);
+  const cells = row.text.split('|');
+  return rowOf([...cells.slice(0, 4), partition, ...cells.slice(5)]);
 };
 
 /** Whole nodes at the partition's rate for the run and a minute of boot, rounded up. */
