@@ -50,6 +50,10 @@ export interface Cluster {
   /** Resolves to slurmctld's exit status, null if a signal ended it. */
   stopController(signal?: NodeJS.Signals): Promise<number | null>;
   readonly controllerPid: number;
+  /** Kill -9 is how these end here. Resolves when slurmdbd is gone. */
+  killAccounting(): Promise<unknown>;
+  /** slurmdbd again, on the same database. Does not wait for its answers. */
+  startAccounting(): void;
   /** What slurmctld has logged since `mark`, which is a former length. */
   controllerLog(mark?: number): string;
   /** Ends everything, and throws if something of it is still there. */
@@ -70,11 +74,20 @@ export interface ClusterOptions {
   readonly budgetConf: string;
   /** What AWS calls a shared credentials file; only slurmctld's user may read it. */
   readonly credentials: string;
+  readonly more?: MoreOfSlurm;
+}
+
+/** What a test needs beyond the usual cluster. */
+export interface MoreOfSlurm {
+  /** What slurm.conf says of the node, whatever this machine has. */
+  readonly cpus?: number;
+  /** Without, a slurmctld that starts anew does not look for them for so long that its real node waits. @default 40 */
+  readonly paperNodes?: 0;
 }
 
 /** Everything runs and answers, or nothing is left. */
 export const startCluster = async (options: ClusterOptions): Promise<Cluster> => {
-  const { folder, generation, budgetConf, credentials } = options;
+  const { folder, generation, budgetConf, credentials, more = {} } = options;
   const isOldest = generation === 'bookworm';
   const hasAccounting = isOldest && options.accounting !== 'none';
   const daemons: Daemons = new Map();
@@ -83,7 +96,7 @@ export const startCluster = async (options: ClusterOptions): Promise<Cluster> =>
     await installSlurm();
     await must('useradd', ['--no-create-home', '--home-dir', join(folder, 'home'), '--shell', '/bin/sh', userName]);
     const machine = await createMachine({ folder, root: await rootOf(generation), env: environment(folder), userName });
-    const parts: Parts = { folder, daemons, machine };
+    const parts: Parts = { folder, daemons, machine, more };
     const cluster = createCluster(parts);
     writeConfiguration(parts, { isOldest, hasAccounting, ports: await freePorts(3) });
     cluster.writeBudgetConf(budgetConf);
@@ -106,9 +119,10 @@ interface Parts {
   readonly folder: string;
   readonly daemons: Daemons;
   readonly machine: Machine;
+  readonly more: MoreOfSlurm;
 }
 
-const createCluster = ({ folder, daemons, machine }: Parts): Cluster => {
+const createCluster = ({ folder, daemons, machine, more }: Parts): Cluster => {
   const { user, slurm } = machine;
   const log = join(folder, 'log/slurmctld.log');
   const conf = join(folder, 'etc/slurm.conf');
@@ -146,6 +160,8 @@ const createCluster = ({ folder, daemons, machine }: Parts): Cluster => {
     get controllerPid() {
       return daemons.get('slurmctld')?.pid ?? 0;
     },
+    killAccounting: async () => daemons.get('slurmdbd')?.stop('SIGKILL'),
+    startAccounting: () => startSlurmdbd({ folder, daemons, machine, more }),
     controllerLog,
     stop: () => endAll({ folder, daemons, userName: user.name }),
   };
@@ -169,7 +185,7 @@ export const createFolder = async (): Promise<string> => {
 
 /** One node that runs jobs, and 40 that are down for ever: jobs may ask for them. */
 const writeConfiguration = (
-  { folder, machine: { user, slurm } }: Parts,
+  { folder, machine: { user, slurm }, more }: Parts,
   {
     isOldest,
     hasAccounting,
@@ -177,6 +193,7 @@ const writeConfiguration = (
   }: { isOldest: boolean; hasAccounting: boolean; ports: readonly number[] },
 ): void => {
   const host = hostname().split('.')[0];
+  const paper = more.paperNodes === 0 ? '' : ',cloud[1-40]';
   const common = `AuthType=auth/munge\nAuthInfo=socket=${folder}/run/munge.socket\nSlurmUser=${slurm.name}\n`;
   // From 23.02 on, what is none has no plugin any more, and is not to be named.
   const nones = 'TaskPlugin=task/none\nJobAcctGatherType=jobacct_gather/none\nSwitchType=switch/none\n';
@@ -203,16 +220,16 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 MpiDefault=none
 ReturnToService=2
-TreeWidth=65533
+${more.cpus === undefined ? '' : 'SlurmdParameters=config_overrides\n'}TreeWidth=65533
 SchedulerParameters=sched_interval=2,bf_interval=2
 MaxArraySize=2001
 GresTypes=gpu
 ScronParameters=enable
-NodeName=${host} NodeAddr=127.0.0.1 Port=${node} CPUs=${availableParallelism()} RealMemory=1024 State=UNKNOWN
-NodeName=cloud[1-40] NodeAddr=127.0.0.1 CPUs=72 RealMemory=140000 Gres=gpu:a100:8 Features=intel,fast State=DOWN Reason=paper
+NodeName=${host} NodeAddr=127.0.0.1 Port=${node} CPUs=${more.cpus ?? availableParallelism()} RealMemory=1024 State=UNKNOWN
+${more.paperNodes === 0 ? '#' : ''}NodeName=cloud[1-40] NodeAddr=127.0.0.1 CPUs=72 RealMemory=140000 Gres=gpu:a100:8 Features=intel,fast State=DOWN Reason=paper
 PartitionName=local Nodes=${host} Default=YES MaxTime=INFINITE OverSubscribe=FORCE:64
-PartitionName=aws Nodes=${host},cloud[1-40] MaxTime=INFINITE OverSubscribe=FORCE:64
-PartitionName=awsopen Nodes=${host},cloud[1-40] MaxTime=INFINITE OverSubscribe=FORCE:64
+PartitionName=aws Nodes=${host}${paper} MaxTime=INFINITE OverSubscribe=FORCE:64
+PartitionName=awsopen Nodes=${host}${paper} MaxTime=INFINITE OverSubscribe=FORCE:64
 PartitionName=awsdef Nodes=${host} MaxTime=INFINITE OverSubscribe=FORCE:64
 JobSubmitPlugins=budget
 `;
@@ -268,7 +285,7 @@ const startMunge = async ({ folder, daemons, machine }: Parts): Promise<void> =>
   await eventually('munged answers', async () => (await machine.run('munge', ['-n', '-S', socket])).code === 0);
 };
 
-const startAccounting = async ({ folder, daemons, machine }: Parts): Promise<void> => {
+const startAccounting = async ({ folder, daemons, machine, more }: Parts): Promise<void> => {
   const data = join(folder, 'mysql');
   const socket = join(folder, 'run/mysql.sock');
   const install = ['--no-defaults', `--datadir=${data}`, '--user=root', '--auth-root-authentication-method=normal', '--skip-test-db'];
@@ -277,7 +294,7 @@ const startAccounting = async ({ folder, daemons, machine }: Parts): Promise<voi
   const where = ['--no-defaults', `--datadir=${data}`, `--socket=${socket}`, '--skip-networking', '--user=root'];
   daemons.set('mariadbd', machine.start('mariadbd', [...where, ...small]));
   await eventually('MariaDB answers', async () => (await machine.run('mysqladmin', ['--no-defaults', '-S', socket, 'ping'])).code === 0);
-  daemons.set('slurmdbd', machine.start('slurmdbd', ['-D'], { env: { MYSQL_UNIX_PORT: socket } }));
+  startSlurmdbd({ folder, daemons, machine, more });
   await eventually(
     'slurmdbd answers',
     async () => (await machine.run('sacctmgr', ['-i', 'add', 'cluster', CLUSTER_NAME])).code === 0,
@@ -287,6 +304,10 @@ const startAccounting = async ({ folder, daemons, machine }: Parts): Promise<voi
   for (const account of ['physics', 'chem', 'nobudget']) await add('account', account);
   await add('user', machine.user.name, 'account=physics,chem,nobudget', 'defaultaccount=physics');
   await add('user', 'root', 'account=physics,chem');
+};
+
+const startSlurmdbd = ({ folder, daemons, machine }: Parts): void => {
+  daemons.set('slurmdbd', machine.start('slurmdbd', ['-D'], { env: { MYSQL_UNIX_PORT: join(folder, 'run/mysql.sock') } }));
 };
 
 const startNode = async ({ folder, daemons, machine }: Parts): Promise<void> => {
