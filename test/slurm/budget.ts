@@ -1,5 +1,5 @@
 // `asbb local` as a process of its own, which demands signatures, and a client of it for the tests.
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ApiClient, createApiClient, type HoldDetailAnswer } from '#cli/api-client';
 import { eventually, MARK, startDaemon } from '#test/slurm/shell';
@@ -20,10 +20,12 @@ export interface Budget {
 }
 
 /** The memory store: what is asked here of money is asked of DynamoDB elsewhere. */
-export const startBudget = async (folder: string): Promise<Budget> => {
+export const startBudget = async (folder: string, config?: string): Promise<Budget> => {
   const home = join(folder, 'budget');
   mkdirSync(home);
   const log = join(folder, 'log/budget.out');
+  const configFile = join(home, 'config.yaml');
+  if (config !== undefined) writeFileSync(configFile, config);
   const keys = ['--access-key', KEYS.accessKeyId, '--secret-key', KEYS.secretAccessKey];
   const args = ['--import', 'tsx', join(ROOT, 'cli/asbb.ts'), 'local', '--port', '0', '--store', 'memory', '--auth', ...keys];
   const daemon = startDaemon(process.execPath, args, {
@@ -31,7 +33,7 @@ export const startBudget = async (folder: string): Promise<Budget> => {
     log,
     pidFile: join(folder, 'run/budget.started'),
     cwd: ROOT,
-    env: { HOME: home, XDG_STATE_HOME: home, XDG_CONFIG_HOME: home, ASBB_CONFIG: '', [MARK]: folder },
+    env: { HOME: home, XDG_STATE_HOME: home, XDG_CONFIG_HOME: home, ASBB_CONFIG: config === undefined ? '' : configFile, [MARK]: folder },
   });
   const url = await eventually('asbb local listens', () => {
     const said = readFileSync(log, 'utf8');
