@@ -14,6 +14,8 @@ import { MAX_RUNS_PER_BATCH } from '#domain/run';
 const HOLDS_AT_ONCE = 8;
 /** A job that ends for longer has a node that is lost: it does not come back by itself. */
 const ENDING_FOR_SECONDS = 600;
+/** After so long, a row stays as it is. */
+const UNFINISHED_FOR_SECONDS = 600;
 
 /** Which runs have been booked, so that reading them again costs nothing. Losing it costs requests, and no money. */
 export interface BookedRuns {
@@ -120,7 +122,7 @@ const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promis
   let left = 0;
   for (const run of group.runs) {
     const liveness = livenessOf(desk, parts, group, run);
-    if (liveness === 'ending') {
+    if (liveness === 'ending' || isUnfinished(desk, run)) {
       left += 1;
       continue;
     }
@@ -136,6 +138,10 @@ const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promis
   }
   return left;
 };
+
+/** slurmdbd may learn of a short job's end before it learns in which of its partitions the job ran. */
+const isUnfinished = (desk: Desk, run: EndedRun): boolean =>
+  run.startedAt !== null && run.partition.includes(',') && desk.now() / 1000 - run.endedAt <= UNFINISHED_FOR_SECONDS;
 
 type Batch = readonly { readonly run: EndedRun; readonly wire: WireRun }[];
 

@@ -101,6 +101,19 @@ describe('a job that the plugin let in', () => {
     await expectSettled();
   });
 
+  it('is booked once slurmdbd knows in which partition of its list it ran, which may be after its end', async () => {
+    const jobId = await submitted({ partition: 'local,aws' });
+    world.sim.start(jobId);
+    world.sim.end(jobId, 'COMPLETED');
+    world.sim.rewritePartition(jobId, 'local,aws');
+    await passes(2);
+    expect((await world.account()).held).toBeGreaterThan(0n);
+    world.sim.rewritePartition(jobId, 'local');
+    await passes(1);
+    expect((await world.account()).used).toBe(0n);
+    await expectSettled();
+  });
+
   it.each(['before it starts', 'while it runs'])('is still found after its admin_comment was overwritten %s', async (when) => {
     const jobId = await submitted();
     await world.pass();

@@ -67,6 +67,8 @@ export interface SimulatedSlurm {
   /** One waiting task of an array: it leaves no row anywhere. */
   cancelWaitingTask(submissionId: string): boolean;
   change(submissionId: string, to: { limitSeconds?: number; account?: string; partition?: string }): void;
+  /** What slurmdbd says of a job's partition from now on. */
+  rewritePartition(submissionId: string, partition: string): void;
   /** A site script, or root. */
   overwriteComment(submissionId: string): void;
   save(): void;
@@ -249,6 +251,9 @@ export const createSimulatedSlurm = (nowSeconds: () => number, options: { readon
           job.account = to.account;
         if (to.partition !== undefined && isWaiting(job)) job.partition = to.partition;
       }
+    },
+    rewritePartition: (submissionId, partition) => {
+      for (const [dbIndex, row] of rows) if (row.submissionId === submissionId) rows.set(dbIndex, { ...row, partition });
     },
     overwriteComment: (submissionId) => {
       for (const job of jobs.values()) if (job.submissionId === submissionId) job.holdId = undefined;
