@@ -2,7 +2,7 @@
 // the agent may die between any two of them: the next pass does what is left.
 import { releaseOrphans, settleGone } from '#cli/agent/absent';
 import type { KeepAside } from '#cli/agent/aside';
-import { attempt, type Counts, type Desk, noCounts, type Settings } from '#cli/agent/desk';
+import { attempt, type Counts, type Desk, endsThePass, noCounts, type Settings } from '#cli/agent/desk';
 import type { GuardConf } from '#cli/agent/guard-conf';
 import { createHolds, type Holds, type RunOver, sight, type TrackedHold } from '#cli/agent/holds';
 import { keepJobs } from '#cli/agent/keep';
@@ -105,7 +105,7 @@ export const createAgent = (parts: AgentParts): Agent => {
     listedAllMs = now();
   };
 
-  return {
+  const agent: Agent = {
     pass: async () => {
       const isFirst = known === undefined;
       known ??= await start();
@@ -166,7 +166,7 @@ export const createAgent = (parts: AgentParts): Agent => {
         ...(known.facts.hasAccounting ? [] : overIn(cluster, { holds, snapshot, onRunOver })),
         ...requeued.values(),
       ]);
-      for (const runId of requeued.keys()) if (booked.has(runId)) requeued.delete(runId);
+      for (const [runId, run] of requeued) if (booked.has(run)) requeued.delete(runId);
 
       const positiveWord = once(async () => {
         if (known === undefined || !snapshot.isWhole || (known.facts.hasAccounting && ended === undefined)) return false;
@@ -206,6 +206,20 @@ export const createAgent = (parts: AgentParts): Agent => {
         watermark: state.watermark,
         problems,
       };
+    },
+  };
+  return {
+    pass: async () => {
+      try {
+        return await agent.pass();
+      } catch (error) {
+        // It may come back without its last words: a store that was restored, or one that answers before it writes.
+        if (endsThePass(error)) {
+          booked.forgetAll();
+          listedAllMs = Number.NEGATIVE_INFINITY;
+        }
+        throw error;
+      }
     },
   };
 };

@@ -58,7 +58,7 @@ const correctRunRoute = route({ path: RunPath, body: CorrectRequest }, async ({ 
   const run = await correctRun(world, {
     holdId: path.hold_id,
     runId: path.run_id,
-    actualCost: body.actual_cost,
+    ...(body.actual_cost === undefined ? { report: toReport({ ...body, tasks: 1 }) } : { actualCost: body.actual_cost }),
     correctionId: body.correction_id,
     note: body.note,
   });

@@ -101,6 +101,19 @@ describe('a job that the plugin let in', () => {
     await expectSettled();
   });
 
+  it('is booked once slurmdbd knows in which partition of its list it ran, which may be after its end', async () => {
+    const jobId = await submitted({ partition: 'local,aws' });
+    world.sim.start(jobId);
+    world.sim.end(jobId, 'COMPLETED');
+    world.sim.rewritePartition(jobId, 'local,aws');
+    await passes(2);
+    expect((await world.account()).held).toBeGreaterThan(0n);
+    world.sim.rewritePartition(jobId, 'local');
+    await passes(1);
+    expect((await world.account()).used).toBe(0n);
+    await expectSettled();
+  });
+
   it.each(['before it starts', 'while it runs'])('is still found after its admin_comment was overwritten %s', async (when) => {
     const jobId = await submitted();
     await world.pass();
@@ -384,6 +397,57 @@ describe('slurmctld that was killed', () => {
     await passes(1, 100);
     world.sim.end(second, 'COMPLETED');
     await passes(1);
+    await expectSettled();
+  });
+});
+
+describe('a run that Slurm accounts for anew', () => {
+  it('is charged at what is said last, in any order of deaths', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(1, 100);
+    world.sim.end(jobId, 'COMPLETED');
+    // A slurmdbd that was killed may have the end before the beginning.
+    world.sim.accountAnew(jobId, { nodes: 0, tres: '', partition: '', startedAt: null });
+    await world.pass();
+    world.sim.accountAnew(jobId, { nodes: 1, tres: 'cpu=1,node=1', partition: 'aws', startedAt: world.nowMs() / 1000 - 100 });
+    expect((await world.pass()).counts).toMatchObject({ corrected: 1 });
+    world.killAgent();
+    await passes(2);
+    await expectSettled();
+  });
+
+  it('because the job was taken up again after its end is charged once, and its second hold is given back', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(1, 100);
+    world.sim.end(jobId, 'COMPLETED');
+    await world.pass();
+    world.sim.revive(jobId);
+    await passes(1, 100);
+    expect((await world.account()).held).toBe(6_000_000n);
+    world.sim.end(jobId, 'NODE_FAIL');
+    world.killAgent();
+    await passes(3, ORPHAN_AFTER_SECONDS);
+    expect((await world.account()).used).toBe(555_556n); // 200 s.
+    await expectSettled();
+  });
+
+  it('is told again when the API was away, in case it has come back without its last words', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(1, 100);
+    world.sim.end(jobId, 'COMPLETED');
+    await world.pass();
+    let isAway = true;
+    world.service.around((_, serve) =>
+      isAway ? Promise.reject(new TypeError('fetch failed', { cause: new Error('ECONNREFUSED') })) : serve(),
+    );
+    await expect(world.pass()).rejects.toThrow();
+    isAway = false;
+    const before = world.service.requests.length;
+    await passes(2);
+    expect(world.service.requests.slice(before).filter((request) => request.endsWith('/runs'))).toHaveLength(1);
     await expectSettled();
   });
 });

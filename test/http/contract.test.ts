@@ -243,6 +243,9 @@ describe('a settlement has the fields of the contract', () => {
     });
     expect(keys(corrected)).toEqual(SETTLEMENT);
     expect(corrected).toMatchObject({ actual_charge: 7 });
+    const byUsage = { elapsed_seconds: 1800, started_at: '2026-11-23T12:00:00Z', partition: 'ten', nodes: 2, state: 'COMPLETED' };
+    const anew = { ...byUsage, correction_id: 'row.1', note: 'accounted for anew' };
+    expect(await ask('correctRun', `/holds/${hold_id}/runs/${hold_id}/correct`, anew)).toMatchObject({ actual_charge: 10 });
 
     const second = await place();
     await ask('bindHold', `/holds/${second.hold_id}/bind`, { cluster: 'local', job_id: '31', submitted_at: '2026-11-23T12:00:00Z' });
