@@ -52,6 +52,8 @@ export interface Cluster {
   readonly controllerPid: number;
   /** slurmctld forgets every job and begins to count them anew; it must be stopped. */
   forgetState(): void;
+  /** Copies what slurmctld has saved so far. `bringBack`, while slurmctld is stopped, makes it forget what came later. */
+  copyState(): Promise<{ bringBack(): Promise<void> }>;
   startAccounting(): Promise<void>;
   stopAccounting(): Promise<void>;
   /** What slurmctld has logged since `mark`, which is a former length. */
@@ -169,7 +171,18 @@ const createCluster = ({ folder, daemons, machine }: Parts): Cluster => {
       return daemons.get('slurmctld')?.pid ?? 0;
     },
     forgetState: () => {
-      for (const name of readdirSync(join(folder, 'state'))) if (!name.startsWith('asbb')) rmSync(join(folder, 'state', name), { recursive: true });
+      for (const name of readdirSync(join(folder, 'state')))
+        if (!name.startsWith('asbb')) rmSync(join(folder, 'state', name), { recursive: true });
+    },
+    copyState: async () => {
+      const [state, copy] = [join(folder, 'state'), join(folder, 'state.copy')];
+      await machine.must('cp', ['-a', state, copy]);
+      return {
+        bringBack: async () => {
+          for (const name of readdirSync(copy)) if (!name.startsWith('asbb')) await machine.must('cp', ['-a', join(copy, name), state]);
+          rmSync(copy, { recursive: true });
+        },
+      };
     },
     startAccounting: () => startDatabaseDaemon({ folder, daemons, machine }),
     stopAccounting: async () => {

@@ -50,7 +50,7 @@ export const startTestbed = async (generation: Generation = 'bookworm', options:
     stops.push(budget.stop);
     const proxy = await startProxy(budget.url);
     stops.push(proxy.close);
-    const conf = (changes: Readonly<Record<string, string | undefined>> = {}): string => 
+    const conf = (changes: Readonly<Record<string, string | undefined>> = {}): string =>
       budgetConf({ folder, url: proxy.url, guarded, changes: { ...settings, ...changes } });
     const credentials = `[default]\naws_access_key_id = ${KEYS.accessKeyId}\naws_secret_access_key = ${KEYS.secretAccessKey}\n`;
     const cluster = await startCluster({ folder, generation, budgetConf: conf(), credentials, ...(more === undefined ? {} : { more }) });
@@ -82,7 +82,12 @@ const budgetConf = ({
     BreakerSeconds: '1',
     ...changes,
   };
-  const partitions = ['aws FailMode=closed', 'awsopen FailMode=open', 'awsdef FailMode=closed', ...guarded.map((name) => `${name} FailMode=closed`)];
+  const partitions = [
+    'aws FailMode=closed',
+    'awsopen FailMode=open',
+    'awsdef FailMode=closed',
+    ...guarded.map((name) => `${name} FailMode=closed`),
+  ];
   return [
     ...Object.entries(lines).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`])),
     ...partitions.map((partition) => `Partition=${partition}`),
