@@ -72,6 +72,10 @@ export interface SimulatedSlurm {
   /** A site script, or root. */
   overwriteComment(submissionId: string): void;
   save(): void;
+  /** It was killed before it had saved a job's end, and takes the job up again: in the same row, as there is no other run. */
+  revive(submissionId: string): void;
+  /** slurmdbd says something else of a run that has ended. */
+  accountAnew(submissionId: string, row: Partial<AccountedRun>): void;
   /** kill -9: what was submitted since the last save never was. */
   crash(): void;
   readonly accounting: { isUp: boolean };
@@ -268,6 +272,18 @@ export const createSimulatedSlurm = (nowSeconds: () => number, options: { readon
       while (jobs.has(String(nextJob))) nextJob++;
       bootedAt = nowSeconds();
     },
+    revive: (submissionId) => {
+      for (const job of jobs.values()) {
+        if (job.submissionId !== submissionId || !isOver(job)) continue;
+        Object.assign(job, { state: 'RUNNING', endedAt: null });
+        record(job);
+      }
+      trueRuns.splice(0, trueRuns.length, ...trueRuns.filter((run) => run.submissionId !== submissionId));
+      bootedAt = nowSeconds();
+    },
+    accountAnew: (submissionId, changes) => {
+      for (const [dbIndex, row] of rows) if (row.submissionId === submissionId) rows.set(dbIndex, { ...row, ...changes });
+    },
     live: () => [...new Set([...jobs.values()].filter((job) => !isOver(job)).map(({ submissionId }) => submissionId))],
     isLive: (submissionId) => of(submissionId, () => true) !== undefined,
     slurm: {
@@ -325,5 +341,6 @@ const queuedOf = (job: Job): QueuedJob => ({
   endedAt: job.endedAt,
   restarts: job.restarts,
   tres: `cpu=${job.spec.nodes},node=${job.spec.nodes}`,
+  nodeList: job.startedAt === null ? '' : `node[1-${job.spec.nodes}]`,
   ...(job.holdId === undefined ? {} : { holdId: job.holdId }),
 });

@@ -617,7 +617,7 @@ describe('and so it does when', () => {
     const seen = await submit('sleep 600');
     await until(seen, 'RUNNING');
     await agent.pass();
-    await bed.cluster.stopAccounting();
+    await bed.cluster.killAccounting();
     await submitOutcome('true', '--test-only');
     const unseen = await submit('sleep 1');
     await until(unseen, 'COMPLETED');
@@ -629,7 +629,7 @@ describe('and so it does when', () => {
     for (const { problems } of passes) expect(problems.join()).toContain('sacct ended with status 1');
     expect(passes.map(({ released, closed, settled }) => released + closed + settled)).toEqual(passes.map(() => 0));
     expect(await bed.held(account)).toBe(0.1836);
-    await bed.cluster.startAccounting();
+    bed.cluster.startAccounting();
     expect((await settled('CANCELLED', 'COMPLETED')).used).toBe(2n * MINUTE_OF_A_NODE);
   });
 

@@ -54,8 +54,10 @@ export interface Cluster {
   forgetState(): void;
   /** Copies what slurmctld has saved so far. `bringBack`, while slurmctld is stopped, makes it forget what came later. */
   copyState(): Promise<{ bringBack(): Promise<void> }>;
-  startAccounting(): Promise<void>;
-  stopAccounting(): Promise<void>;
+  /** Kill -9 is how these end here. Resolves when slurmdbd is gone. */
+  killAccounting(): Promise<unknown>;
+  /** slurmdbd again, on the same database. Does not wait for its answers. */
+  startAccounting(): void;
   /** What slurmctld has logged since `mark`, which is a former length. */
   controllerLog(mark?: number): string;
   /** Ends everything, and throws if something of it is still there. */
@@ -81,17 +83,19 @@ export interface ClusterOptions {
 
 /** What a test needs beyond the usual cluster. */
 export interface MoreOfSlurm {
-  /** Of the ordinary user and of root. */
-  readonly accounts?: readonly string[];
   /** What slurm.conf says of each node, whatever this machine has. */
   readonly cpus?: number;
-  /** Names of nodes that run jobs, each with a slurmd of its own; what else slurm.conf says of them. */
+  /** Further accounts of the ordinary user and of root. */
+  readonly accounts?: readonly string[];
+  /** Further nodes that run jobs, each with a slurmd of its own; what else slurm.conf says of them. */
   readonly nodes?: Readonly<Record<string, string>>;
   /** Keys of slurm.conf, in the place of those that are there. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Further lines of slurm.conf. */
   readonly lines?: readonly string[];
   readonly gresConf?: string;
+  /** Without, a slurmctld that starts anew does not look for them for so long that its real node waits. @default 40 */
+  readonly paperNodes?: 0;
 }
 
 /** Everything runs and answers, or nothing is left. */
@@ -132,7 +136,7 @@ interface Parts {
   readonly more: MoreOfSlurm;
 }
 
-const createCluster = ({ folder, daemons, machine }: Parts): Cluster => {
+const createCluster = ({ folder, daemons, machine, more }: Parts): Cluster => {
   const { user, slurm } = machine;
   const log = join(folder, 'log/slurmctld.log');
   const conf = join(folder, 'etc/slurm.conf');
@@ -184,10 +188,8 @@ const createCluster = ({ folder, daemons, machine }: Parts): Cluster => {
         },
       };
     },
-    startAccounting: () => startDatabaseDaemon({ folder, daemons, machine }),
-    stopAccounting: async () => {
-      await daemons.get('slurmdbd')?.stop();
-    },
+    killAccounting: async () => daemons.get('slurmdbd')?.stop('SIGKILL'),
+    startAccounting: () => startSlurmdbd({ folder, daemons, machine, more }),
     controllerLog,
     stop: () => endAll({ folder, daemons, userName: user.name }),
   };
@@ -225,6 +227,7 @@ const writeConfiguration = (
   const moreNodes = Object.entries(more.nodes ?? {}).map(
     ([name, rest], index) => `NodeName=${name} NodeHostname=${host} NodeAddr=127.0.0.1 Port=${morePorts[index]} ${size} ${rest}`,
   );
+  const paper = more.paperNodes === 0 ? '' : ',cloud[1-40]';
   const common = `AuthType=auth/munge\nAuthInfo=socket=${folder}/run/munge.socket\nSlurmUser=${slurm.name}\n`;
   // From 23.02 on, what is none has no plugin any more, and is not to be named.
   const nones = 'TaskPlugin=task/none\nJobAcctGatherType=jobacct_gather/none\nSwitchType=switch/none\n';
@@ -251,16 +254,16 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 MpiDefault=none
 ReturnToService=2
-TreeWidth=65533
+${more.cpus === undefined ? '' : 'SlurmdParameters=config_overrides\n'}TreeWidth=65533
 SchedulerParameters=sched_interval=2,bf_interval=2
 MaxArraySize=2001
 GresTypes=gpu
 ScronParameters=enable
 NodeName=${host} NodeAddr=127.0.0.1 Port=${node} ${size}
-NodeName=cloud[1-40] NodeAddr=127.0.0.1 CPUs=72 RealMemory=140000 Gres=gpu:a100:8 Features=intel,fast State=DOWN Reason=paper
+${more.paperNodes === 0 ? '#' : ''}NodeName=cloud[1-40] NodeAddr=127.0.0.1 CPUs=72 RealMemory=140000 Gres=gpu:a100:8 Features=intel,fast State=DOWN Reason=paper
 PartitionName=local Nodes=${host} Default=YES MaxTime=INFINITE OverSubscribe=FORCE:64
-PartitionName=aws Nodes=${host},cloud[1-40] MaxTime=INFINITE OverSubscribe=FORCE:64
-PartitionName=awsopen Nodes=${host},cloud[1-40] MaxTime=INFINITE OverSubscribe=FORCE:64
+PartitionName=aws Nodes=${host}${paper} MaxTime=INFINITE OverSubscribe=FORCE:64
+PartitionName=awsopen Nodes=${host}${paper} MaxTime=INFINITE OverSubscribe=FORCE:64
 PartitionName=awsdef Nodes=${host} MaxTime=INFINITE OverSubscribe=FORCE:64
 JobSubmitPlugins=budget
 ${[...moreNodes, ...(more.lines ?? [])].map((line) => `${line}\n`).join('')}`;
@@ -317,8 +320,7 @@ const startMunge = async ({ folder, daemons, machine }: Parts): Promise<void> =>
   await eventually('munged answers', async () => (await machine.run('munge', ['-n', '-S', socket])).code === 0);
 };
 
-const startAccounting = async (parts: Parts): Promise<void> => {
-  const { folder, daemons, machine, more } = parts;
+const startAccounting = async ({ folder, daemons, machine, more }: Parts): Promise<void> => {
   const data = join(folder, 'mysql');
   const socket = join(folder, 'run/mysql.sock');
   const install = ['--no-defaults', `--datadir=${data}`, '--user=root', '--auth-root-authentication-method=normal', '--skip-test-db'];
@@ -327,7 +329,12 @@ const startAccounting = async (parts: Parts): Promise<void> => {
   const where = ['--no-defaults', `--datadir=${data}`, `--socket=${socket}`, '--skip-networking', '--user=root'];
   daemons.set('mariadbd', machine.start('mariadbd', [...where, ...small]));
   await eventually('MariaDB answers', async () => (await machine.run('mysqladmin', ['--no-defaults', '-S', socket, 'ping'])).code === 0);
-  await startDatabaseDaemon(parts);
+  startSlurmdbd({ folder, daemons, machine, more });
+  await eventually(
+    'slurmdbd answers',
+    async () => (await machine.run('sacctmgr', ['-i', 'add', 'cluster', CLUSTER_NAME])).code === 0,
+    60_000,
+  );
   const add = (...args: string[]) => machine.must('sacctmgr', ['-i', 'add', ...args]);
   const accounts = (...names: string[]): string => [...names, ...(more.accounts ?? [])].join(',');
   await add('account', accounts('physics', 'chem', 'nobudget'));
@@ -335,23 +342,15 @@ const startAccounting = async (parts: Parts): Promise<void> => {
   await add('user', 'root', `account=${accounts('physics', 'chem')}`);
 };
 
-const startDatabaseDaemon = async ({ folder, daemons, machine }: Pick<Parts, 'folder' | 'daemons' | 'machine'>): Promise<void> => {
+const startSlurmdbd = ({ folder, daemons, machine }: Parts): void => {
   daemons.set('slurmdbd', machine.start('slurmdbd', ['-D'], { env: { MYSQL_UNIX_PORT: join(folder, 'run/mysql.sock') } }));
-  await eventually(
-    'slurmdbd answers',
-    async () => {
-      const { code, stdout } = await machine.run('sacctmgr', ['-i', 'add', 'cluster', CLUSTER_NAME]);
-      return code === 0 || stdout.includes('already exists');
-    },
-    60_000,
-  );
 };
 
 /** Where there are several on one machine, each is told which one it is. */
 const startNodes = async ({ folder, daemons, machine, more }: Parts): Promise<void> => {
   const names = Object.keys(more.nodes ?? {});
   const start = (daemon: string, args: readonly string[]) =>
-    daemons.set(daemon, machine.start(daemon.replace(/-.*/, ''), ['-D', '-f', join(folder, 'etc/slurm.conf'), ...args]));
+    daemons.set(daemon, machine.start('slurmd', ['-D', '-f', join(folder, 'etc/slurm.conf'), ...args]));
   start('slurmd', names.length === 0 ? [] : ['-N', HOST]);
   for (const name of names) start(`slurmd-${name}`, ['-N', name]);
   const nodes = [HOST, ...names];
