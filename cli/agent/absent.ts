@@ -4,7 +4,7 @@ import { attempt, type Desk, inParallel } from '#cli/agent/desk';
 import type { Sighting, TrackedHold } from '#cli/agent/holds';
 import type { AccountedRun, EpochSeconds, OnBadLine, Slurm } from '#cli/agent/ports';
 import { type EndedRun, endedRunOf, runOfSighting, wireRestOf } from '#cli/agent/runs';
-import { type BookedRuns, createBookedRuns, type SendRuns, type SettleParts, settleRuns } from '#cli/agent/settle';
+import { type BookedRuns, type SendRuns, type SettleParts, settleRuns } from '#cli/agent/settle';
 import type { HoldAnswer, HoldDetailAnswer } from '#cli/api-client';
 
 const HOLDS_AT_ONCE = 8;
@@ -159,7 +159,7 @@ const close = async (
   const mine = rows.filter((row) => parts.holds.ofRun(row) === tracked);
   const lost = [...sightingsOf(tracked, mine).values()];
   if (lost.length === 0 && mine.length === 0 && !tracked.wasSeen) return; // Nobody knows whether it ran: its hold expires.
-  const again = { ...parts, send: parts.direct, booked: createBookedRuns() };
+  const again = { ...parts, send: parts.direct, booked: parts.booked.untold() };
   await settleRuns(
     desk,
     again,

@@ -88,6 +88,7 @@ export const createAgent = (parts: AgentParts): Agent => {
     const read = parts.state.read();
     const state = read?.cluster === cluster ? read : await firstState(parts, cluster);
     for (const [holdId, since] of state.orphans) orphans.set(holdId, since);
+    booked.remember(state.unmarked ?? []);
     // Before the first heartbeat: if the state is lost, the last heartbeat tells up to when everything was booked.
     parts.state.write(state);
     return { facts, settings: { ...parts.settings, cluster }, state };
@@ -185,7 +186,7 @@ export const createAgent = (parts: AgentParts): Agent => {
       if (left === 0 && ended !== undefined) await moveWatermark({ slurm, state, until: began });
       booked.forgetBefore(state.watermark - OVERLAP_SECONDS);
       for (const id of postponed.keys()) if (!snapshot.submissions.has(id)) postponed.delete(id);
-      parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds) });
+      parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds), unmarked: booked.unmarked() });
       if (!isFirst) await beat(desk);
       return {
         cluster,
@@ -206,7 +207,7 @@ export const createAgent = (parts: AgentParts): Agent => {
       } catch (error) {
         // It may come back without its last words: a store that was restored, or one that answers before it writes.
         if (endsThePass(error)) {
-          booked.forgetAll();
+          booked.doubtAll();
           listedAllMs = Number.NEGATIVE_INFINITY;
         }
         throw error;

@@ -2,6 +2,9 @@
 import type { Desk } from '#cli/agent/desk';
 import type { EpochSeconds } from '#cli/agent/ports';
 
+/** So often a forced hold can have been closed while its job went on. */
+export const MAX_FORCED_PER_JOB = 16;
+
 /** @param n a forced hold may have ended although its job goes on: the next one has another number */
 export const forcedIdOf = (desk: Desk, job: { readonly submissionId: string; readonly submittedAt: EpochSeconds }, n: number): string =>
   uuidOf(desk.sha256(`asbb forced hold ${desk.settings.cluster}/${job.submissionId}/${job.submittedAt} ${n}`));

@@ -1,7 +1,7 @@
 // Jobs in the queue: each guarded one has an open hold that is bound to it, large enough, and not about to expire.
 import { type Adjustment, makeFollow } from '#cli/agent/adjust';
 import { attempt, type Desk, inParallel } from '#cli/agent/desk';
-import { forcedIdOf } from '#cli/agent/forced-id';
+import { forcedIdOf, MAX_FORCED_PER_JOB } from '#cli/agent/forced-id';
 import { type Holds, holdIdOf, type Sighting, sight, submittedAtOf, type TrackedHold } from '#cli/agent/holds';
 import type { QueuedJob } from '#cli/agent/ports';
 import { isoOf } from '#cli/agent/runs';
@@ -17,8 +17,6 @@ import { parseTres } from '#domain/tres';
 const JOBS_AT_ONCE = 8;
 /** A job whose hold cannot be made is asked about again after so long, and not in every pass. */
 const RETRY_AFTER_MS = 10 * 60_000;
-/** So often a forced hold can have been closed while its job went on. */
-const MAX_FORCED_PER_JOB = 16;
 /** Further than any service grants: what it grants is in its answer. */
 const FAR_AHEAD_MS = 365 * 24 * 3600 * 1000;
 

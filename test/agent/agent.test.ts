@@ -419,6 +419,24 @@ describe('a run that Slurm accounts for anew', () => {
     await expectSettled();
   });
 
+  it.each(['whose mark was overwritten', 'that nobody has asked about'])(
+    'of a job %s is charged once, by another agent too',
+    async (which) => {
+      const jobId = which === 'whose mark was overwritten' ? await submitted() : world.sim.submit(aJobSpec());
+      world.sim.start(jobId);
+      await passes(1, 100);
+      world.sim.overwriteComment(jobId);
+      world.sim.end(jobId, 'COMPLETED');
+      await world.pass();
+      world.sim.revive(jobId);
+      await passes(1, 100);
+      world.killAgent();
+      world.sim.end(jobId, 'NODE_FAIL');
+      await passes(3, ORPHAN_AFTER_SECONDS);
+      await expectSettled();
+    },
+  );
+
   it('is told again when the API was away, in case it has come back without its last words', async () => {
     const jobId = await submitted();
     world.sim.start(jobId);
