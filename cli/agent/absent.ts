@@ -138,7 +138,11 @@ const closeOrWait = async (
   { tracked, rows }: { tracked: TrackedHold; rows: readonly AccountedRun[] },
 ): Promise<void> => {
   const absentMs = desk.now() - (tracked.absentSinceMs ?? desk.now());
-  if (absentMs >= desk.settings.orphanAfterMs && (await parts.positiveWord())) await close(desk, parts, { tracked, rows });
+  if (absentMs >= desk.settings.orphanAfterMs) {
+    // Slurm has just started, or has not told slurmdbd all: that is over soon, and then nothing is to wait for any more.
+    if (!(await parts.positiveWord())) return;
+    await close(desk, parts, { tracked, rows });
+  }
   tracked.looks += 1;
   const wait = Math.min(LONGEST_LOOK_AFTER_MS, FIRST_LOOK_AFTER_MS * 2 ** (tracked.looks - 1));
   // Not past the moment from which on it may be closed.

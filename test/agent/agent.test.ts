@@ -359,6 +359,20 @@ describe('slurmctld that was killed', () => {
     expect(await world.auditDifferences()).toEqual([]);
   });
 
+  it('again and again: its holds are closed in the pass after its word counts', async () => {
+    await submitted();
+    await world.pass();
+    world.sim.crash();
+    for (let kills = 0; kills < 6; kills++) {
+      await passes(7, 15);
+      world.sim.crash();
+    }
+    await passes(ORPHAN_AFTER_SECONDS / 15 - 1, 15);
+    expect((await world.account()).held).toBe(6_000_000n);
+    await passes(2, 15);
+    expect((await world.account()).held).toBe(0n);
+  });
+
   it('before it saved a running job: it is charged until it was missed', async () => {
     const jobId = await submitted();
     world.sim.start(jobId);
