@@ -202,7 +202,11 @@ const rowOf = (cells: readonly string[]): Row => {
   const time = (text: string): number | undefined => (/^\d+$/.test(text) && text !== '0' ? Number(text) : undefined);
   const hadNodes = Number(nodes) > 0 && nodeList !== 'None assigned';
   const [from, to] = [hadNodes ? time(start) : undefined, time(end)];
-  const rate = RATES[partition];
+  // A run that was requeued by a slurmctld that had been killed may have its job's whole list again: the dearest is held for.
+  const [rate] = partition
+    .split(',')
+    .flatMap((name) => RATES[name] ?? [])
+    .toSorted((a, b) => Number(b - a));
   const cost =
     rate === undefined || from === undefined || to === undefined
       ? 0n
