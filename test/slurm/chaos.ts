@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type DurableBudget, KEYS, REGION, startDurableBudget } from '#test/slurm/budget';
 import { GUARDED, type Later, type Plan, type Submission, type Victim } from '#test/slurm/chaos-plan';
 import { accountedRows, type Findings, liveJobs, verify, verifyHolds } from '#test/slurm/chaos-verify';
-import { CLUSTER_NAME, type Cluster, createFolder, startCluster } from '#test/slurm/cluster';
+import { type Cluster, createFolder, startCluster } from '#test/slurm/cluster';
 import { type Daemon, eventually, MARK, type Outcome, startDaemon } from '#test/slurm/shell';
 
 const ROOT = join(import.meta.dirname, '../..');
