@@ -90,6 +90,7 @@ export const createAgent = (parts: AgentParts): Agent => {
     const cluster = parts.settings.cluster ?? facts.clusterName;
     const state = parts.state.read(cluster) ?? (await firstState(parts, cluster));
     for (const [holdId, since] of state.orphans) orphans.set(holdId, since);
+    booked.remember(state.unmarked ?? []);
     // Before the first heartbeat: if the state is lost, the last heartbeat tells up to when everything was booked.
     parts.state.write(state);
     return { facts, settings: { ...parts.settings, cluster }, state };
@@ -194,7 +195,7 @@ export const createAgent = (parts: AgentParts): Agent => {
       else if (snapshot.isWhole) booked.forgetBefore(oldestEndIn(snapshot, began));
       for (const id of postponed.keys()) if (!snapshot.submissions.has(id)) postponed.delete(id);
       // While a requeued run waits to be booked, only the state before still has it.
-      if (requeued.size === 0) parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds) });
+      if (requeued.size === 0) parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds), unmarked: booked.unmarked() });
       if (!isFirst) await beat(desk);
       return {
         cluster,
@@ -215,7 +216,7 @@ export const createAgent = (parts: AgentParts): Agent => {
       } catch (error) {
         // It may come back without its last words: a store that was restored, or one that answers before it writes.
         if (endsThePass(error)) {
-          booked.forgetAll();
+          booked.doubtAll();
           listedAllMs = Number.NEGATIVE_INFINITY;
         }
         throw error;
