@@ -12,3 +12,6 @@ export const forcedIdOf = (desk: Desk, job: { readonly submissionId: string; rea
 /** RFC 9562, version 8: bits of one's own. */
 const uuidOf = (hex: string): string =>
   `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+
+/** Whether it looks like one of ours: the plugin's are random, of version 4. */
+export const isForcedId = (holdId: string): boolean => holdId[14] === '8';

@@ -1,7 +1,6 @@
 // Ended runs, booked against their holds: whose they are, whether they were the last, and in batches.
 import { makeFollow } from '#cli/agent/adjust';
 import { attempt, type Desk, inParallel } from '#cli/agent/desk';
-import { forcedIdOf, MAX_FORCED_PER_JOB } from '#cli/agent/forced-id';
 import { submittedAtOf } from '#cli/agent/holds';
 import type { EpochSeconds } from '#cli/agent/ports';
 import { type EndedRun, isoOf, sightedRunIdOf, type WireRun, wireRunOf } from '#cli/agent/runs';
@@ -97,9 +96,9 @@ interface Group extends Owner {
  */
 export const settleRuns = async (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Promise<number> => {
   const fresh = runs.filter((run) => !parts.booked.has(run) && isOurs(desk, parts, run));
-  if (!parts.snapshot.isWhole) return fresh.length;
-  const found = await groupsOf(desk, parts, fresh);
-  let { left } = found;
+  const clear = fresh.filter(({ submissionId }) => parts.snapshot.shows(submissionId));
+  const found = await groupsOf(desk, parts, clear);
+  let left = fresh.length - clear.length + found.left;
   await inParallel(found.groups, HOLDS_AT_ONCE, async (group) => {
     left += await settleGroup(desk, parts, group);
   });
@@ -116,9 +115,20 @@ const isOurs = (desk: Desk, { slurmCluster }: SettleParts, run: EndedRun): boole
 const groupsOf = async (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Promise<{ groups: Group[]; left: number }> => {
   const whose = createWhose(desk, parts);
   const owners = new Map<EndedRun, Whose>();
-  await inParallel(runs, HOLDS_AT_ONCE, async (run) => {
+  const find = async (run: EndedRun): Promise<void> => {
     owners.set(run, await whose(run));
-  });
+  };
+  // Those that name their hold first: it is bound then, and found for the others of the same job.
+  await inParallel(
+    runs.filter(({ holdId }) => holdId !== undefined),
+    HOLDS_AT_ONCE,
+    find,
+  );
+  await inParallel(
+    runs.filter(({ holdId }) => holdId === undefined),
+    HOLDS_AT_ONCE,
+    find,
+  );
   const groups = new Map<string, Group>();
   let left = 0;
   for (const run of runs.toSorted((a, b) => a.endedAt - b.endedAt || (a.startedAt ?? 0) - (b.startedAt ?? 0))) {
@@ -141,13 +151,8 @@ const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promis
   let left = 0;
   for (const run of group.runs) {
     const liveness = livenessOf(desk, parts, group, run);
-    if (liveness === 'ending') {
+    if (liveness === 'ending' || isUnfinished(desk, run)) {
       left += 1;
-      continue;
-    }
-    const elsewhere = await bookedElsewhere(desk, parts, group, run);
-    if (elsewhere !== undefined) {
-      left += await correctChanged(desk, parts, run, elsewhere);
       continue;
     }
     const final = liveness === 'gone' && lastOfJob.get(run.jobId) === run;
@@ -163,6 +168,13 @@ const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promis
   return left;
 };
 
+/**
+ * slurmdbd may learn of a short job's end before it learns in which partition the job ran. What it never learns it has not
+ * learned after `orphan_after` either; and what it says still later is corrected.
+ */
+const isUnfinished = (desk: Desk, run: EndedRun): boolean =>
+  run.startedAt !== null && /^$|,/.test(run.partition) && desk.now() - run.endedAt * 1000 <= desk.settings.orphanAfterMs;
+
 type Batch = readonly { readonly run: EndedRun; readonly wire: WireRun }[];
 
 /** As many as one request takes, and of one account. */
@@ -170,16 +182,20 @@ const batchesOf = (ready: Batch): Batch[] => {
   const batches: { run: EndedRun; wire: WireRun }[][] = [];
   for (const one of ready) {
     const last = batches.at(-1);
-    const isNext = last !== undefined && last.length < MAX_RUNS_PER_BATCH && last[0]?.run.account === one.run.account;
+    const isNext =
+      last !== undefined && last.length < MAX_RUNS_PER_BATCH && last[0] !== undefined && payerOf(last[0].run) === payerOf(one.run);
     if (isNext) last.push(one);
     else batches.push([one]);
   }
   return batches;
 };
 
+/** A run that never started is paid for by nobody. */
+const payerOf = ({ startedAt, account }: EndedRun): string => (startedAt === null ? '' : account);
+
 /** A run is charged to the account of its hold, so a hold whose job was moved has to be moved first. False: it could not be, now. */
 const isWithItsAccount = async (desk: Desk, { hold, tracked }: Group, batch: Batch): Promise<boolean> => {
-  const account = batch[0]?.run.account ?? '';
+  const account = batch[0] === undefined ? '' : payerOf(batch[0].run);
   if (hold === undefined || account === '' || account === hold.account) return true;
   const followed = await makeFollow(desk, hold, { account });
   if (followed === 'done') {
@@ -260,30 +276,6 @@ const sendBatch = async (desk: Desk, parts: SettleParts, group: Group, batch: Ba
     },
   );
   return isDone ? left : batch.length;
-};
-
-/**
- * Its job was held for anew, because its hold had ended: then the runs that were booked before stay where they are. slurmctld
- * brings a job that has ended back to life if it is killed before it has saved the end.
- */
-const bookedElsewhere = async (desk: Desk, { booked }: SettleParts, group: Group, run: EndedRun): Promise<string | undefined> => {
-  const others = [booked.holdOf(run), run.holdId, ...forcedBefore(desk, group, run)].flatMap((id) => id ?? []);
-  for (const holdId of new Set(others.filter((id) => id !== group.holdId))) {
-    const hold = await attempt(
-      desk,
-      () => desk.api.request('showHold', { path: { hold_id: holdId }, query: { limit: '500' } }),
-      () => undefined,
-    );
-    if (hold?.runs.some(({ run_id }) => run_id === run.runId) === true) return holdId;
-  }
-  return undefined;
-};
-
-/** Forced holds of the same job that have ended. */
-const forcedBefore = (desk: Desk, { holdId }: Group, run: EndedRun): string[] => {
-  if (run.holdId !== undefined || forcedIdOf(desk, run, 0) === holdId) return [];
-  const ids = Array.from({ length: MAX_FORCED_PER_JOB }, (_, n) => forcedIdOf(desk, run, n));
-  return ids.slice(0, Math.max(0, ids.indexOf(holdId)));
 };
 
 /**

@@ -1,5 +1,6 @@
 // What one pass after the other does to the money, on a simulated cluster. Real clusters are asked in test/slurm.
 import { beforeEach, describe, expect, it } from 'vitest';
+import { noConnection } from '#test/agent/service';
 import { CLUSTER, MIN_JOB_AGE_SECONDS } from '#test/agent/simulated-slurm';
 import { type AgentWorld, aJobSpec, createAgentWorld, ORPHAN_AFTER_MS } from '#test/agent/world';
 
@@ -95,6 +96,19 @@ describe('a job that the plugin let in', () => {
     world.sim.start(jobId);
     await passes(1);
     world.sim.end(jobId, 'COMPLETED');
+    await passes(1);
+    expect((await world.account()).used).toBe(0n);
+    await expectSettled();
+  });
+
+  it('is booked once slurmdbd knows in which partition of its list it ran, which may be after its end', async () => {
+    const jobId = await submitted({ partition: 'local,aws' });
+    world.sim.start(jobId);
+    world.sim.end(jobId, 'COMPLETED');
+    world.sim.rewritePartition(jobId, 'local,aws');
+    await passes(2);
+    expect((await world.account()).held).toBeGreaterThan(0n);
+    world.sim.rewritePartition(jobId, 'local');
     await passes(1);
     expect((await world.account()).used).toBe(0n);
     await expectSettled();
@@ -504,19 +518,66 @@ describe('without slurmdbd', () => {
     await expectSettled();
   });
 
-  it('a requeued run is charged until it was missed', async () => {
+  it('a requeued run is charged until its job was submitted anew', async () => {
     const jobId = await submitted();
     world.sim.start(jobId);
     await passes(2, 100);
     world.sim.requeue(jobId);
     await passes(1, 10);
-    expect(await world.account()).toMatchObject({ held: 6_000_000n, used: 583_334n }); // 210 s.
+    expect(await world.account()).toMatchObject({ held: 6_000_000n, used: 555_556n }); // 200 s.
     world.sim.start(jobId);
     await passes(1, 60);
     world.sim.end(jobId, 'COMPLETED');
     await passes(1);
-    expect(await world.account()).toMatchObject({ held: 0n, used: 583_334n + 166_667n });
+    expect(await world.account()).toMatchObject({ held: 0n, used: 555_556n + 166_667n });
     expect(await world.auditDifferences()).toEqual([]);
+  });
+
+  it('a requeued run is booked by a later pass if the API is away when it is noticed', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(2, 100);
+    world.sim.requeue(jobId);
+    world.advance(10);
+    world.service.around(async ({ path }, serve) => (path.endsWith('/runs') ? noConnection() : serve()));
+    await expect(world.pass()).rejects.toThrow();
+    world.service.around((_, serve) => serve());
+    world.killAgent(); // What only it remembered is gone.
+    await passes(1, 10);
+    expect(await world.account()).toMatchObject({ held: 6_000_000n, used: 555_556n });
+  });
+
+  it('a run is charged, though its job was requeued and cancelled before the next look', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(2, 100);
+    world.sim.requeue(jobId);
+    world.advance(5);
+    world.sim.cancelWaiting(jobId);
+    await passes(2, 10);
+    expect(await world.account()).toMatchObject({ held: 0n, used: 555_556n });
+  });
+
+  it('a job that waited, and was missed after a gap, may have run: its hold is left to expire', async () => {
+    const jobId = await submitted();
+    await passes(2, 15);
+    world.sim.start(jobId);
+    world.advance(60);
+    world.sim.end(jobId, 'COMPLETED');
+    await passes(1, 2 * 3600);
+    await passes(4, ORPHAN_AFTER_SECONDS);
+    expect(await world.account()).toMatchObject({ held: 6_000_000n, used: 0n });
+  });
+
+  it('a job that ran, and was missed after a gap, is charged no longer than its limit', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(2, 15);
+    world.advance(60);
+    world.sim.end(jobId, 'COMPLETED');
+    await passes(1, 2 * 3600);
+    await passes(4, ORPHAN_AFTER_SECONDS);
+    expect(await world.account()).toMatchObject({ held: 0n, used: 5_000_000n }); // Half an hour.
   });
 
   it('an orphan is released if every look followed the one before within the memory of squeue', async () => {

@@ -67,6 +67,8 @@ export interface SimulatedSlurm {
   /** One waiting task of an array: it leaves no row anywhere. */
   cancelWaitingTask(submissionId: string): boolean;
   change(submissionId: string, to: { limitSeconds?: number; account?: string; partition?: string }): void;
+  /** What slurmdbd says of a job's partition from now on. */
+  rewritePartition(submissionId: string, partition: string): void;
   /** A site script, or root. */
   overwriteComment(submissionId: string): void;
   save(): void;
@@ -241,9 +243,17 @@ export const createSimulatedSlurm = (nowSeconds: () => number, options: { readon
       for (const job of jobs.values()) {
         if (job.submissionId !== submissionId || isOver(job)) continue;
         if (to.limitSeconds !== undefined) job.limitSeconds = to.limitSeconds;
-        if (to.account !== undefined) job.account = to.account;
+        // Slurm moves a job to another account while all of it waits.
+        if (
+          to.account !== undefined &&
+          ![...jobs.values()].some((each) => each.submissionId === submissionId && (each.startedAt !== null || isOver(each)))
+        )
+          job.account = to.account;
         if (to.partition !== undefined && isWaiting(job)) job.partition = to.partition;
       }
+    },
+    rewritePartition: (submissionId, partition) => {
+      for (const [dbIndex, row] of rows) if (row.submissionId === submissionId) rows.set(dbIndex, { ...row, partition });
     },
     overwriteComment: (submissionId) => {
       for (const job of jobs.values()) if (job.submissionId === submissionId) job.holdId = undefined;
@@ -331,5 +341,6 @@ const queuedOf = (job: Job): QueuedJob => ({
   endedAt: job.endedAt,
   restarts: job.restarts,
   tres: `cpu=${job.spec.nodes},node=${job.spec.nodes}`,
+  nodeList: job.startedAt === null ? '' : `node[1-${job.spec.nodes}]`,
   ...(job.holdId === undefined ? {} : { holdId: job.holdId }),
 });

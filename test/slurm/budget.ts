@@ -1,5 +1,5 @@
 // `asbb local` as a process of its own, which demands signatures, and a client of it for the tests.
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ApiClient, createApiClient, type HoldDetailAnswer } from '#cli/api-client';
 import { type Daemon, eventually, MARK, pidsOf, startDaemon } from '#test/slurm/shell';
@@ -20,8 +20,8 @@ export interface Budget {
 }
 
 /** The memory store: what is asked here of money is asked of DynamoDB elsewhere. */
-export const startBudget = async (folder: string): Promise<Budget> => {
-  const daemon = serve(folder, ['--port', '0', '--store', 'memory']);
+export const startBudget = async (folder: string, config?: string): Promise<Budget> => {
+  const daemon = serve(folder, ['--port', '0', '--store', 'memory'], config);
   return { ...clientOf(await urlOf(daemon)), stop: daemon.stop };
 };
 
@@ -61,16 +61,18 @@ const enginesOf = (folder: string): number[] =>
     }
   });
 
-const serve = (folder: string, how: readonly string[]): Daemon => {
+const serve = (folder: string, how: readonly string[], config?: string): Daemon => {
   const home = join(folder, 'budget');
   mkdirSync(home, { recursive: true });
+  const configFile = join(home, 'config.yaml');
+  if (config !== undefined) writeFileSync(configFile, config);
   const keys = ['--access-key', KEYS.accessKeyId, '--secret-key', KEYS.secretAccessKey];
   return startDaemon(process.execPath, ['--import', 'tsx', join(ROOT, 'cli/asbb.ts'), 'local', ...how, '--auth', ...keys], {
     name: 'asbb local',
     log: join(folder, 'log/budget.out'),
     pidFile: join(folder, 'run/budget.started'),
     cwd: ROOT,
-    env: { HOME: home, XDG_STATE_HOME: home, XDG_CONFIG_HOME: home, ASBB_CONFIG: '', [MARK]: folder },
+    env: { HOME: home, XDG_STATE_HOME: home, XDG_CONFIG_HOME: home, ASBB_CONFIG: config === undefined ? '' : configFile, [MARK]: folder },
   });
 };
 
