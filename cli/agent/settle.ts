@@ -17,6 +17,8 @@ const ENDING_FOR_SECONDS = 600;
 /** Runs that the state file keeps of those whose rows name no hold. */
 const MAX_UNMARKED = 1_000;
 const DOUBTFUL = 'doubtful';
+/** How ids of corrections begin that are made because a row has changed. */
+const BY_ROW = 'row.';
 
 /** Which runs have been booked, so that reading them again costs nothing. Losing it costs requests, and no money. */
 export interface BookedRuns {
@@ -292,14 +294,20 @@ const correctChanged = async (desk: Desk, { booked }: SettleParts, run: EndedRun
   const { elapsed_seconds, started_at, partition, state, nodes, cpus, memory, gpus } = wire;
   const used = given({ elapsed_seconds, started_at, partition, state, nodes, cpus, memory, gpus });
   let isDone = false;
-  const correction = { correction_id: `row.${desk.sha256(causeOf(run)).slice(0, 32)}`, note: 'Slurm accounts for this run anew' };
+  const correction = { correction_id: `${BY_ROW}${desk.sha256(causeOf(run)).slice(0, 32)}`, note: 'Slurm accounts for this run anew' };
   await attempt(
     desk,
     async () => {
-      await desk.api.request('correctRun', { path: { hold_id: holdId, run_id: run.runId }, body: { ...used, ...correction } });
+      const path = { hold_id: holdId, run_id: run.runId };
+      const { corrections } = await desk.api.request('showRun', { path });
+      // Whoever knew what it really cost has the last word.
+      const isOurs = corrections.every(({ correction_id }) => correction_id.startsWith(BY_ROW));
+      if (isOurs) {
+        await desk.api.request('correctRun', { path, body: { ...used, ...correction } });
+        desk.counts.corrected += 1;
+      }
       booked.add(run, holdId);
       isDone = true;
-      desk.counts.corrected += 1;
     },
     (_, error) => {
       booked.add(run, holdId);
