@@ -24,6 +24,8 @@ const BY_ROW = 'row.';
 export interface BookedRuns {
   /** As it is said to be now: slurmdbd may say something else of a run later. */
   has(run: EndedRun): boolean;
+  /** Whether it was booked, and Slurm said something else of it then. */
+  hasChanged(run: EndedRun): boolean;
   /** The hold that it was booked against last. */
   holdOf(run: EndedRun): string | undefined;
   add(run: EndedRun, holdId: string): void;
@@ -49,6 +51,10 @@ export const createBookedRuns = (): BookedRuns => {
   const known = new Map<string, Booked>();
   const booked: BookedRuns = {
     has: (run) => known.get(run.runId)?.cause === causeOf(run),
+    hasChanged: (run) => {
+      const cause = known.get(run.runId)?.cause;
+      return cause !== undefined && cause !== DOUBTFUL && cause !== causeOf(run);
+    },
     holdOf: ({ runId }) => known.get(runId)?.holdId,
     add: (run, holdId) => known.set(run.runId, { endedAt: run.endedAt, cause: causeOf(run), holdId, isMarked: run.holdId !== undefined }),
     doubtAll: () => {
@@ -66,7 +72,7 @@ export const createBookedRuns = (): BookedRuns => {
     forgetBefore: (limit) => {
       for (const [runId, { endedAt }] of known) if (endedAt < limit) known.delete(runId);
     },
-    untold: () => ({ ...booked, has: () => false }),
+    untold: () => ({ ...booked, has: () => false, hasChanged: () => false }),
   };
   return booked;
 };
@@ -155,6 +161,11 @@ const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promis
     const liveness = livenessOf(desk, parts, group, run);
     if (liveness === 'ending' || isUnfinished(desk, run)) {
       left += 1;
+      continue;
+    }
+    // Sent again, it would pass for a repetition if it cost by chance what it had cost at first.
+    if (parts.booked.hasChanged(run)) {
+      left += await correctChanged(desk, parts, run, group.holdId);
       continue;
     }
     const final = liveness === 'gone' && lastOfJob.get(run.jobId) === run;
@@ -294,7 +305,7 @@ const correctChanged = async (desk: Desk, { booked }: SettleParts, run: EndedRun
   const { elapsed_seconds, started_at, partition, state, nodes, cpus, memory, gpus } = wire;
   const used = given({ elapsed_seconds, started_at, partition, state, nodes, cpus, memory, gpus });
   let isDone = false;
-  const correction = { correction_id: `${BY_ROW}${desk.sha256(causeOf(run)).slice(0, 32)}`, note: 'Slurm accounts for this run anew' };
+  const id = `${BY_ROW}${desk.sha256(causeOf(run)).slice(0, 32)}`;
   await attempt(
     desk,
     async () => {
@@ -302,14 +313,17 @@ const correctChanged = async (desk: Desk, { booked }: SettleParts, run: EndedRun
       const { corrections } = await desk.api.request('showRun', { path });
       // Whoever knew what it really cost has the last word.
       const isOurs = corrections.every(({ correction_id }) => correction_id.startsWith(BY_ROW));
-      if (isOurs) {
+      const isSaid = corrections.at(-1)?.correction_id.startsWith(id) === true;
+      if (isOurs && !isSaid) {
+        const correction = { correction_id: `${id}.${corrections.length}`, note: 'Slurm accounts for this run anew' };
         await desk.api.request('correctRun', { path, body: { ...used, ...correction } });
         desk.counts.corrected += 1;
       }
       booked.add(run, holdId);
       isDone = true;
     },
-    (_, error) => {
+    (code, error) => {
+      if (code === 'run_not_found') return; // It is on its way, on a bus.
       booked.add(run, holdId);
       isDone = true;
       desk.keepAside({ reason: `run ${run.runId} has changed, and could not be corrected: ${error.message}`, entry: run });

@@ -431,6 +431,27 @@ describe('a run that Slurm accounts for anew', () => {
     await expectSettled();
   });
 
+  it('is charged at what is said last, also when that is what was said first', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(1, 100);
+    world.sim.end(jobId, 'COMPLETED');
+    await world.pass();
+    const endedAt = world.nowMs() / 1000;
+    world.sim.accountAnew(jobId, { endedAt: endedAt + 50 });
+    await passes(1, 60);
+    expect((await world.account()).used).toBe(416_667n); // 150 s.
+    world.sim.accountAnew(jobId, { endedAt });
+    await passes(1);
+    expect((await world.account()).used).toBe(277_778n);
+    world.sim.accountAnew(jobId, { endedAt: endedAt + 50 });
+    await passes(1);
+    expect((await world.account()).used).toBe(416_667n);
+    world.sim.accountAnew(jobId, { endedAt });
+    await passes(1);
+    await expectSettled();
+  });
+
   it('stays at what somebody knew it to have cost', async () => {
     const jobId = await submitted();
     world.sim.start(jobId);
