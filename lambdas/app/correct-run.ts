@@ -59,6 +59,7 @@ const bookingOf = (world: World, what: { run: BookedRun; after: BookedRun; hold:
     user: run.user,
     note,
     ...(run.holdState === null ? { owner: run.owner } : {}),
+    ...(run.partition === null ? {} : { partition: run.partition }),
   };
   const runs = [{ before: run, after }];
   const account: AccountChange = { account: run.account, movement, unconfirmed: 0n, entries: 1, require: { kind: 'fact' }, at };
