@@ -101,7 +101,7 @@ const WORDS: Readonly<Record<Measure, string>> = { used: 'used', committed: 'use
 
 /** An account's name has at most 64 characters, and a subject of SNS at most 100. */
 const mailOf = (account: Account, { measure, threshold }: Crossing): NonNullable<Announcement['mail']> => ({
-  subject: `asbb: ${account.account}: ${threshold}% of the budget ${WORDS[measure]}`,
+  subject: `asbb: ${account.account}: ${threshold}% ${WORDS[measure]}`,
   text:
     `Account ${account.account}: ${formatUsd(measured(account, measure))} of ${formatUsd(account.limit)} ${WORDS[measure]}, ` +
     `so ${threshold}% is reached. Used ${formatUsd(account.used)}, held ${formatUsd(account.held)}, available ${formatUsd(account.available)}. ` +
