@@ -21,7 +21,12 @@ type Row = UsageAnswer['rows'][number];
 
 const SHAPE: Shape<Row> = { key: 'text', jobs: 'count', node_hours: 'count', used: 'usd', held: 'usd' };
 
-/** Of what is not known, the table says so: an empty cell could be a mistake. */
+/** Hundredths of an hour are enough for people; JSON and CSV have them all. */
+type TableRow = Omit<Row, 'node_hours'> & { readonly node_hours: string };
+
+const tableRow = (row: Row): TableRow => ({ ...row, key: row.key ?? UNKNOWN, node_hours: row.node_hours.toFixed(2) });
+
+/** An empty cell could be a mistake. */
 const UNKNOWN = '(unknown)';
 
 export const runUsageSummary = async (context: Context, options: UsageOptions): Promise<ExitCode> => {
@@ -55,14 +60,14 @@ const readBy = (by: string | undefined): UsageBy | undefined => {
 const printUsage = async (context: Context, usage: UsageAnswer, by: UsageBy): Promise<void> => {
   if (context.format === 'json') return printJson(context, usage);
   if (context.format === 'csv') return printCsv(context, { shape: SHAPE, rows: usage.rows });
-  const columns: readonly Column<Row>[] = [
+  const columns: readonly Column<TableRow>[] = [
     { field: 'key', header: by.toUpperCase(), flexible: true },
     { field: 'jobs', header: 'JOBS' },
     { field: 'node_hours', header: 'NODE-HOURS' },
     { field: 'used', header: 'USED' },
     { field: 'held', header: 'HELD NOW' },
   ];
-  const rows = usage.rows.map((row) => ({ ...row, key: row.key ?? UNKNOWN }));
-  await printTable(context, { shape: SHAPE, columns, rows: [...rows, { key: 'TOTAL', ...usage.total }] });
+  const rows = [...usage.rows, { ...usage.total, key: 'TOTAL' }].map(tableRow);
+  await printTable(context, { shape: SHAPE, columns, rows });
   context.tell(`from ${usage.from} until before ${usage.to}, UTC`);
 };
