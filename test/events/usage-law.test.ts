@@ -8,6 +8,7 @@ import { createMemoryBudgets } from '#adapters/memory-budgets';
 import { type BudgetStore, StoreContended, StoreUnavailable, type World } from '#app/ports';
 import { settleRuns } from '#app/settle-runs';
 import { summarizeUsage } from '#app/summarize-usage';
+import type { BusEvent } from '#contract/events';
 import { type Entry, replay } from '#domain/ledger';
 import { USAGE_KEYS } from '#domain/usage';
 import { useDynamoDb } from '#test/contract/dynamodb';
@@ -23,7 +24,7 @@ const LAST_HOLD_ID = '6f1c0f5e-0000-4000-8000-00000000beef';
 const MAX_DELIVERIES = 2_000;
 
 /** How records come: so many at once, and what goes wrong with the counting of each batch. */
-type Mishap = 'none' | 'again' | 'refused' | 'answer lost';
+type Mishap = 'none' | 'again' | 'refused' | 'answer lost' | 'bus away' | 'an event refused';
 interface Delivery {
   readonly size: number;
   readonly mishap: Mishap;
@@ -31,7 +32,7 @@ interface Delivery {
 const deliveries = fc.array(
   fc.record({
     size: fc.integer({ min: 1, max: 7 }),
-    mishap: fc.constantFrom<Mishap>('none', 'none', 'again', 'refused', 'answer lost'),
+    mishap: fc.constantFrom<Mishap>('none', 'none', 'again', 'refused', 'answer lost', 'bus away', 'an event refused'),
   }),
   { minLength: 1, maxLength: 20 },
 );
@@ -61,7 +62,10 @@ const deliverAll = async (bench: Bench, records: readonly DynamoDBRecord[], how:
     const batch = records.slice(at, at + size);
     if (!isLate && mishap === 'refused') bench.badCalls.countUsage = [new StoreContended('busy')];
     if (!isLate && mishap === 'answer lost') bench.lostAnswers.countUsage = [new StoreUnavailable('gone')];
+    if (!isLate && mishap === 'bus away') bench.badPuts.push(new Error('away'));
+    if (!isLate && mishap === 'an event refused') bench.badPuts.push([0]);
     const { batchItemFailures } = await bench.deliver(...batch);
+    bench.badPuts.length = 0;
     bench.badCalls.countUsage = [];
     bench.lostAnswers.countUsage = [];
     if (mishap === 'again') await bench.deliver(...batch);
@@ -113,6 +117,26 @@ const requireUsage = async (world: World): Promise<bigint> => {
   return accounts.reduce((sum, { used }) => sum + used, 0n);
 };
 
+const CLOSINGS: Record<string, string> = { settled: 'Hold Settled', released: 'Hold Released', expired: 'Hold Expired' };
+
+/** Every hold was placed, under one id, and is closed, under one id, if it is. */
+const requireEvents = async (store: BudgetStore, events: readonly BusEvent[]): Promise<void> => {
+  const holds = (await Promise.all(PLACES.holdIds.map((holdId) => store.readHold(holdId)))).filter((hold) => hold !== undefined);
+  const expected = holds.flatMap(({ holdId, state }) => [
+    `${holdId} Hold Placed`,
+    ...(state === 'open' ? [] : [`${holdId} ${CLOSINGS[state]}`]),
+  ]);
+  const ids = new Map<string, Set<string>>();
+  for (const { detailType, detail } of events) {
+    const { hold_id, event_id } = detail as { hold_id?: string; event_id: string };
+    if (hold_id === undefined) continue;
+    const key = `${hold_id} ${detailType}`;
+    ids.set(key, new Set([...(ids.get(key) ?? []), event_id]));
+  }
+  expect([...ids.keys()].sort()).toEqual(expected.sort());
+  expect([...ids.values()].every(({ size }) => size === 1)).toBe(true);
+};
+
 describe('usage by account, user, partition and month adds up to what the ledgers say was used', () => {
   it(`after ${RUNS_IN_MEMORY} histories in memory`, { timeout: 300_000 }, async () => {
     let spent = 0;
@@ -134,6 +158,7 @@ describe('usage by account, user, partition and month adds up to what the ledger
       const world = createWorld({ store: recording, clock: bench.clock });
       await live(world, bench, operations);
       await deliverAll(bench, records, how);
+      await requireEvents(table, bench.events);
       if ((await requireUsage(world)) > 0n) spent += 1;
     });
     await fc.assert(property, { numRuns: RUNS_IN_MEMORY, endOnFailure: false });
@@ -155,6 +180,7 @@ describe('usage by account, user, partition and month adds up to what the ledger
         const records = await readStream({ base: dynamo.base, endpoint: dynamo.endpoint }, table);
         read += records.length;
         await deliverAll(bench, records, how);
+        await requireEvents(store, bench.events);
         // What following wrote is in the stream too, and nobody follows that.
         const own = (await readStream({ base: dynamo.base, endpoint: dynamo.endpoint }, table)).slice(records.length);
         expect(await bench.deliver(...own)).toEqual({ batchItemFailures: [] });
