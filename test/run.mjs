@@ -28,6 +28,7 @@ const TIERS = [
   { name: 'domain', run: () => vitest('domain', ['test/domain', 'test/app'], ['--coverage']), needs: [] },
   { name: 'house', run: () => vitest('house', ['test/architecture.test.ts', 'test/docs']), needs: [] },
   { name: 'cli', run: () => vitest('cli', ['test/cli']), needs: [] },
+  { name: 'agent', run: () => vitest('agent', ['test/agent']), needs: [] },
   { name: 'local', run: () => vitest('local', ['test/local']), needs: ['java', 'curl'] },
   { name: 'contract', run: () => vitest('contract', ['test/contract']), needs: ['java'] },
   { name: 'http', run: () => vitest('http', ['test/http', 'test/events']), needs: ['java', 'curl'] },

@@ -13,16 +13,18 @@ import {
   METRIC_LATENCY,
   METRIC_NAMESPACE,
   METRIC_REFUSED,
-  SERVICE,
 } from '#contract/metrics';
 
 /** Operations that let a job in or not, so that a refusal of theirs is a user who was told no. */
 const CHECKS: ReadonlySet<string> = new Set(['checkBudget']);
 
-/** Telemetry in CloudWatch: one JSON line a request, and its metrics in the same log (EMF). */
-export const createPowertoolsTelemetry = (clock: Pick<Clock, 'now'>): Telemetry => {
-  const logger = new Logger({ serviceName: SERVICE });
-  const metrics = new Metrics({ namespace: METRIC_NAMESPACE, serviceName: SERVICE });
+/**
+ * Telemetry in CloudWatch: one JSON line a request, and its metrics in the same log (EMF).
+ * @param serviceName keeps the deployments of one AWS account apart
+ */
+export const createPowertoolsTelemetry = (clock: Pick<Clock, 'now'>, serviceName: string): Telemetry => {
+  const logger = new Logger({ serviceName });
+  const metrics = new Metrics({ namespace: METRIC_NAMESPACE, serviceName });
 
   const measured = (measurements: readonly Measurement[]): void => {
     for (const { name, value, unit, dimension } of measurements) {

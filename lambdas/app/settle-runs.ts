@@ -111,7 +111,7 @@ const draftOf = async (world: World, hold: Hold, runs: readonly RunReport[]): Pr
     runs.map(async (report) => ({
       report,
       runId: runIdOf(report, hold),
-      ...(await chargeOf(world, report, hold)),
+      ...(await chargeOfReport(world, report, hold)),
       reported: reportedOf(world, report),
     })),
   ),
@@ -134,10 +134,18 @@ const runIdOf = (report: RunReport, hold: Hold): string => {
   throw invalid('run_id', 'is required for a run of an array, whose hold has many');
 };
 
-type Charge = Pick<Priced, 'cost' | 'nodeSeconds'>;
+/** What a run costs, and what it had. */
+export type Charge = Pick<Priced, 'cost' | 'nodeSeconds'>;
+
+/** What a run is charged for what it really used: nothing, if the site writes it off. */
+export const chargeOf = async (world: World, report: RunReport, hold: Hold | undefined): Promise<Charge> => {
+  if (hold === undefined) return chargeWithoutHold(world, report);
+  const charge = await chargeOfReport(world, report, hold);
+  return isWrittenOff(report, hold) ? { ...charge, cost: 0n } : charge;
+};
 
 /** At the prices locked in the hold, wherever they cover the partition that the run was in. */
-const chargeOf = async (world: World, report: RunReport, hold: Hold): Promise<Charge> => {
+const chargeOfReport = async (world: World, report: RunReport, hold: Hold): Promise<Charge> => {
   if (report.actualCost !== undefined)
     return { cost: report.actualCost, nodeSeconds: nodeSecondsOf(undefined, toldOf(report), hold.terms) };
   const usage = usageOf(report);
@@ -239,7 +247,7 @@ const compose = (world: World, draft: Draft, booked: ReadonlyMap<string, BookedR
   const entries: Entry[] = [];
   let hold = draft.hold;
   for (const priced of draft.reports) {
-    const { report, runId, cost, nodeSeconds } = priced;
+    const { report, runId, cost } = priced;
     const earlier = booked.get(runId) ?? fresh.get(runId);
     if (earlier !== undefined) {
       answers.push(repeatedOrThrow(earlier, priced));
@@ -249,7 +257,7 @@ const compose = (world: World, draft: Draft, booked: ReadonlyMap<string, BookedR
     const run = bookedRun(draft, { ...priced, settled, at });
     fresh.set(runId, run);
     answers.push(run);
-    entries.push(entryOf(world, draft, run, { ...settled, nodeSeconds }));
+    entries.push(entryOf(world, draft, run, settled));
     hold = settled.hold;
   }
   const booking = hold === undefined ? bookingWithoutHold(draft.account, entries, at) : holdBooking(draft.hold, hold, entries, at);
@@ -259,18 +267,21 @@ const compose = (world: World, draft: Draft, booked: ReadonlyMap<string, BookedR
 type SettledOrLate = Omit<Settled, 'hold'> & { readonly hold?: Hold };
 
 const settleReport = (hold: Hold, report: RunReport, cost: MicroUsd, at: Instant): SettledOrLate => {
-  const rate = hold.terms.rates.find(({ partition }) => partition === (report.partition ?? hold.terms.partition));
-  const state = report.state ?? null;
   return settle(
     hold,
     {
       cost,
-      final: report.final ?? !isRestartedState(state),
-      writtenOff: isNodeFailure(state) && (rate?.writeOffNodeFailures ?? false),
+      final: report.final ?? !isRestartedState(report.state ?? null),
+      writtenOff: isWrittenOff(report, hold),
       tasks: report.tasks,
     },
     at,
   );
+};
+
+const isWrittenOff = ({ state, partition: name }: RunReport, { terms }: Hold): boolean => {
+  const rate = terms.rates.find(({ partition }) => partition === (name ?? terms.partition));
+  return isNodeFailure(state ?? null) && (rate?.writeOffNodeFailures ?? false);
 };
 
 const lateWithoutHold = (cost: MicroUsd): SettledOrLate => ({
@@ -283,7 +294,7 @@ const lateWithoutHold = (cost: MicroUsd): SettledOrLate => ({
 
 const bookedRun = (
   draft: Draft,
-  { report, runId, cost, reported, settled, at }: Priced & { settled: SettledOrLate; at: Instant },
+  { report, runId, cost, nodeSeconds, reported, settled, at }: Priced & { settled: SettledOrLate; at: Instant },
 ): BookedRun => {
   const isWrittenOff = settled.type === 'write_off';
   return {
@@ -305,6 +316,7 @@ const bookedRun = (
     elapsedSeconds: report.usage?.elapsedSeconds ?? null,
     partition: report.partition ?? draft.hold?.terms.partition ?? null,
     nodes: report.usage?.nodes ?? report.nodes ?? null,
+    nodeSeconds,
     state: report.state ?? null,
     startedAt: report.startedAt ?? null,
     endedAt: report.endedAt ?? null,
@@ -313,14 +325,14 @@ const bookedRun = (
   };
 };
 
-const entryOf = (world: World, draft: Draft, run: BookedRun, settled: SettledOrLate & { nodeSeconds: number }): Entry => {
+const entryOf = (world: World, draft: Draft, run: BookedRun, settled: SettledOrLate): Entry => {
   const what = { type: settled.type, amount: run.bookedCost, movement: settled.movement, at: run.bookedAt, runId: run.runId };
   const words = {
     jobId: run.jobId,
     user: run.user,
     note: run.state,
     ...(run.partition === null ? {} : { partition: run.partition }),
-    ...(settled.nodeSeconds === 0 ? {} : { nodeSeconds: settled.nodeSeconds }),
+    ...(run.nodeSeconds ? { nodeSeconds: run.nodeSeconds } : {}),
   };
   if (draft.hold !== undefined) return { ...holdEntry(world, draft.hold, what), ...words };
   return { ...what, ...words, entryId: world.ids.entryId(what.at), account: draft.account, holdId: null, owner: run.owner };

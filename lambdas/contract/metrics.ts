@@ -1,9 +1,7 @@
-// Names of the metrics, for those who count, and for graphs and alarms.
+// Names of the metrics, for those who count, and for graphs and alarms. Each has the dimension `service`, the deployment.
 
 export const METRIC_NAMESPACE = 'asbb';
-/** Powertools gives each metric this dimension, so a graph or an alarm that leaves it out finds nothing. */
 export const DIMENSION_SERVICE = 'service';
-export const SERVICE = 'asbb';
 
 // Of requests, by operation.
 export const METRIC_ANSWERED = 'Answered';

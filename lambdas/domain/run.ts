@@ -31,6 +31,8 @@ export interface BookedRun {
   readonly elapsedSeconds: number | null;
   readonly partition: string | null;
   readonly nodes: number | null;
+  /** What it had, after corrections. Absent from runs that were booked before this was kept. */
+  readonly nodeSeconds?: number;
   readonly state: string | null;
   readonly startedAt: Instant | null;
   readonly endedAt: Instant | null;

@@ -78,6 +78,39 @@ describe('the ledger entry of a run', () => {
     expect(entry?.nodeSeconds).toBeUndefined();
   });
 
+  const usage = (elapsedSeconds: number) => ({ elapsedSeconds, started: true });
+  const mend = (world: TestWorld, elapsedSeconds: number, correctionId: string) => {
+    const report = { tasks: 1, usage: usage(elapsedSeconds) };
+    return correctRun(world, { holdId: HOLD_ID, runId: 'r1', report, correctionId, note: 'seen longer' });
+  };
+
+  it('of a correction that says what the run really used has the difference', async () => {
+    const { world } = await settled({ usage: usage(1800) });
+    await mend(world, 3600, 'c1');
+    await mend(world, 600, 'c2');
+    await mend(world, 600, 'c3');
+    const entries = await entriesOf(world);
+    expect(entries.slice(-3).map(({ nodeSeconds }) => nodeSeconds)).toEqual([1800, -3000, undefined]);
+    await countUsage(world, entries);
+    expect((await summarizeUsage(world, { by: 'user' })).rows).toEqual([
+      { key: 'curie', used: 510_000n, jobs: 1, nodeSeconds: 600, held: 0n },
+    ]);
+  });
+
+  it('of such a correction has none where nobody kept what the run had', async () => {
+    const { world } = await settled({ usage: usage(1800) });
+    const store: BudgetStore = {
+      ...world.store,
+      readRun: async (key) => {
+        const run = await world.table.readRun(key);
+        const { nodeSeconds: _, ...old } = run ?? {};
+        return run && (old as typeof run);
+      },
+    };
+    await mend({ ...world, store }, 3600, 'c1');
+    expect((await entriesOf(world)).at(-1)).not.toHaveProperty('nodeSeconds');
+  });
+
   it('of a correction of a run that was nowhere says nothing either', async () => {
     const world = await aRichWorld();
     await settleRuns(world, { holdId: HOLD_ID, account: 'physics', runs: [{ tasks: 1, runId: 'r1', actualCost: 5n }] });

@@ -28,7 +28,7 @@ describe('telemetry', () => {
         );
         return true;
       });
-    telemetry = createPowertoolsTelemetry({ now: () => NOON + 12 });
+    telemetry = createPowertoolsTelemetry({ now: () => NOON + 12 }, 'asbb-test');
   });
   afterEach(() => {
     vi.restoreAllMocks();
@@ -47,7 +47,7 @@ describe('telemetry', () => {
       .flatMap(({ _aws, ...values }) =>
         (_aws?.CloudWatchMetrics ?? []).flatMap(({ Namespace, Dimensions, Metrics }) => {
           expect(Namespace).toBe(names.METRIC_NAMESPACE);
-          expect([Dimensions[0]?.[0], values.service]).toEqual([names.DIMENSION_SERVICE, names.SERVICE]);
+          expect([Dimensions[0]?.[0], values.service]).toEqual([names.DIMENSION_SERVICE, 'asbb-test']);
           const dimensions = (Dimensions[0] ?? []).slice(1).map((name) => `${name}=${values[name]}`);
           return Metrics.map(({ Name, Unit }) => `${Name}{${dimensions.join()}} ${values[Name]} ${Unit}`);
         }),
