@@ -42,12 +42,15 @@ export const correctRun = (world: World, request: CorrectRequest): Promise<Booke
     const charge: Partial<Charge> & Pick<Charge, 'cost'> =
       'report' in request ? await chargeOf(world, request.report, hold) : { cost: request.actualCost };
     const after = { ...run, ...charge, corrections: [...run.corrections, { correctionId, cost: charge.cost }] };
-    const booking = bookingOf(world, { run, after, hold, note: request.note });
+    const booking = bookingOf(world, { run, after, charge, hold, note: request.note });
     return (await world.store.commit(booking)).booked ? after : CHANGED;
   });
 
-const bookingOf = (world: World, what: { run: BookedRun; after: BookedRun; hold: Hold | undefined; note: string }): Booking => {
-  const { run, after, hold, note } = what;
+const bookingOf = (
+  world: World,
+  what: { run: BookedRun; after: BookedRun; charge: Partial<Charge>; hold: Hold | undefined; note: string },
+): Booking => {
+  const { run, after, charge, hold, note } = what;
   const at = notBefore(world, { createdAt: run.bookedAt });
   const difference = after.cost - run.cost;
   const movement = spendAvailable(difference);
@@ -65,7 +68,7 @@ const bookingOf = (world: World, what: { run: BookedRun; after: BookedRun; hold:
     note,
     ...(run.holdState === null ? { owner: run.owner } : {}),
     ...(run.partition === null ? {} : { partition: run.partition }),
-    ...nodeSecondsMended(run, after),
+    ...nodeSecondsMended(run, charge),
   };
   const runs = [{ before: run, after }];
   const account: AccountChange = { account: run.account, movement, unconfirmed: 0n, entries: 1, require: { kind: 'fact' }, at };
@@ -76,7 +79,5 @@ const bookingOf = (world: World, what: { run: BookedRun; after: BookedRun; hold:
 };
 
 /** A run that was booked before anybody kept what it had stays without: a difference to nothing would not be what it had either. */
-const nodeSecondsMended = (run: BookedRun, after: BookedRun): Pick<Entry, 'nodeSeconds'> => {
-  const difference = (after.nodeSeconds ?? 0) - (run.nodeSeconds ?? after.nodeSeconds ?? 0);
-  return difference === 0 ? {} : { nodeSeconds: difference };
-};
+const nodeSecondsMended = ({ nodeSeconds: before }: BookedRun, { nodeSeconds: now }: Partial<Charge>): Pick<Entry, 'nodeSeconds'> =>
+  before === undefined || now === undefined || now === before ? {} : { nodeSeconds: now - before };
