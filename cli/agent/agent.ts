@@ -96,9 +96,8 @@ export const createAgent = (parts: AgentParts): Agent => {
   };
 
   const listAll = async (cluster: string, seen: AgentState['seen']): Promise<void> => {
-    const listed = await listHolds(api, { cluster, bound: 'true' });
     // The list may lag behind a bind, so what is missing in it is only asked about when its job is gone.
-    for (const hold of listed) holds.track(hold);
+    await eachHold(api, { cluster, bound: 'true' }, (hold) => holds.track(hold));
     for (const each of seen) {
       const tracked = holds.get(each[0]);
       if (tracked !== undefined && !tracked.wasSeen) remember(tracked, each);
@@ -237,11 +236,14 @@ export const sendTo =
 const firstState = async ({ api, now }: AgentParts, cluster: string): Promise<AgentState> => {
   const nowSeconds = Math.floor(now() / 1000);
   const lastBeat = await lastHeartbeatOf(api, cluster);
-  const open = [...(await listHolds(api, { cluster, bound: 'true' })), ...(await listHolds(api, { cluster, bound: 'false' }))];
+  let oldest = Number.POSITIVE_INFINITY;
+  for (const bound of ['true', 'false'] as const)
+    await eachHold(api, { cluster, bound }, ({ created_at }) => {
+      oldest = Math.min(oldest, Math.floor(Date.parse(created_at) / 1000));
+    });
   // A row may have been on its way when the agent was last heard, so a known cluster is looked back at for longer than that.
   const adoptedAt = lastBeat === undefined ? nowSeconds : Math.min(lastBeat, nowSeconds) - LOOK_BACK_SECONDS;
-  const watermark =
-    open.reduce((first, { created_at }) => Math.min(first, Math.floor(Date.parse(created_at) / 1000)), adoptedAt) - OVERLAP_SECONDS;
+  const watermark = Math.min(oldest, adoptedAt) - OVERLAP_SECONDS;
   return { v: 1, cluster, adoptedAt, watermark, watchedSinceMs: now(), lastLookMs: now(), orphans: [], seen: [] };
 };
 
@@ -257,16 +259,23 @@ const lastHeartbeatOf = async (api: ApiClient, cluster: string): Promise<EpochSe
   throw failure('the list of clusters does not come to an end: ask the administrator of the API');
 };
 
-const listUnbound = async (api: ApiClient, cluster: string): Promise<Map<string, HoldAnswer>> =>
-  new Map((await listHolds(api, { cluster, bound: 'false' })).map((hold) => [hold.hold_id, hold]));
+const listUnbound = async (api: ApiClient, cluster: string): Promise<Map<string, HoldAnswer>> => {
+  const unbound = new Map<string, HoldAnswer>();
+  await eachHold(api, { cluster, bound: 'false' }, (hold) => unbound.set(hold.hold_id, hold));
+  return unbound;
+};
 
-const listHolds = async (api: ApiClient, query: { cluster: string; bound: 'true' | 'false' }): Promise<HoldAnswer[]> => {
-  const holds: HoldAnswer[] = [];
+/** Page by page: there may be a hundred thousand. */
+const eachHold = async (
+  api: ApiClient,
+  query: { cluster: string; bound: 'true' | 'false' },
+  take: (hold: HoldAnswer) => void,
+): Promise<void> => {
   let cursor: string | undefined;
   for (let page = 0; page < MAX_PAGES; page += 1) {
     const answer = await api.request('listHoldsOfCluster', { query: { ...query, state: 'open', limit: String(MAX_PAGE_SIZE), cursor } });
-    holds.push(...answer.holds);
-    if (answer.cursor === undefined) return holds;
+    answer.holds.forEach(take);
+    if (answer.cursor === undefined) return;
     cursor = answer.cursor;
   }
   throw failure('the list of holds does not come to an end: ask the administrator of the API');

@@ -269,7 +269,7 @@ const start = async ({ cluster, budget, startAgent }: Bed, victim: Victim): Prom
     await cluster.startController();
     // Else it asks its node for a sign of life only after 100 s, and nothing would run.
     await cluster.asRoot('scontrol', ['reconfigure']);
-  } else if (victim === 'slurmdbd') cluster.launchAccounting();
+  } else if (victim === 'slurmdbd') cluster.startAccounting();
   else if (victim === 'agent') startAgent();
   else await budget.restart();
 };
