@@ -20,7 +20,7 @@ const createBench = async (given: Partial<FollowerOptions> = {}, table: BudgetSt
   const said: string[] = [];
   const followed: (readonly Change[])[] = [];
   const caughtUp: number[] = [];
-  const progress = { at: NOON, read: () => progress.at, write: (at: number) => void (progress.at = at) };
+  const progress = { at: NOON, read: () => progress.at, write: (at: number) => Object.assign(progress, { at }) };
   const own = createWorld({ store: table, clock });
   const telemetry = { answered: () => undefined, failed: () => undefined, measured: () => undefined };
   const follower = createCommitFollower({
