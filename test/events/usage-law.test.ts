@@ -17,7 +17,7 @@ import { readStream } from '#test/events/table-stream';
 import { createWorld } from '#test/money/world';
 import { addPartitions, isRefused, lives, type Operation, PLACES } from '#test/properties/operations';
 
-const RUNS_IN_MEMORY = Number(process.env.ASBB_USAGE_RUNS ?? 400);
+const RUNS_IN_MEMORY = Number(process.env.ASBB_USAGE_RUNS ?? 200);
 const RUNS_ON_DYNAMODB = Math.min(12, RUNS_IN_MEMORY);
 const HOUR_MS = 3_600_000;
 const LAST_HOLD_ID = '6f1c0f5e-0000-4000-8000-00000000beef';
