@@ -201,6 +201,7 @@ const startSweeping = (services: Services, say: (line: string) => void): (() => 
 /** On a laptop only what went wrong is worth a line. */
 const quietTelemetry = (say: (line: string) => void): Telemetry => ({
   answered: () => undefined,
+  measured: () => undefined,
   failed: ({ operation, requestId, error }) =>
     say(`${operation} failed (request ${requestId}): ${error instanceof BudgetError ? error.message : inspect(error)}`),
 });

@@ -231,4 +231,14 @@ export interface Services {
 export interface Telemetry {
   answered(request: { operation: string; status: number; code: string | null; arrivedAt: Instant; requestId: string }): void;
   failed(request: { operation: string; requestId: string; error: unknown }): void;
+  /** What is counted for graphs and alarms. */
+  measured(measurements: readonly Measurement[]): void;
+}
+
+export interface Measurement {
+  readonly name: string;
+  readonly value: number;
+  /** @default count */
+  readonly unit?: 'count' | 'seconds';
+  readonly dimension?: { readonly name: string; readonly value: string };
 }

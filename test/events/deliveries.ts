@@ -73,6 +73,7 @@ export const aBench = async (store: BudgetStore): Promise<Bench> => {
     ids: createIds(),
     settings: SETTINGS,
     telemetry: {
+      measured: () => undefined,
       answered: ({ code, status }) => void answered.push({ code, status }),
       failed: ({ operation, requestId, error }) => void told.push({ operation, requestId, sentence: (error as Error).message }),
     },
