@@ -22,6 +22,8 @@ export const TABLE = {
   keyType: 'S',
   billingMode: 'PAY_PER_REQUEST',
   streamViewType: 'NEW_AND_OLD_IMAGES',
+  /** Only what remembers that something was done goes away by itself, never money. CDK switches it on. */
+  timeToLiveAttribute: 'ttl',
   indexes: [
     /** Holds of an account, by creation. */
     { indexName: 'GSI1', partitionKey: 'gsi1pk', sortKey: 'gsi1sk', projectionType: 'KEYS_ONLY' },
