@@ -77,10 +77,10 @@ export class ServiceFunction extends Construct {
       },
       ...(props.retryAttempts === undefined ? {} : { retryAttempts: props.retryAttempts }),
     });
-    Validations.of(this).acknowledge({
-      id: 'AwsSolutions-IAM5[Resource::*]',
-      reason: 'Traces: xray:PutTraceSegments and xray:PutTelemetryRecords know no resource.',
-    });
+    Validations.of(this).acknowledge(
+      { id: 'AwsSolutions-IAM5[Resource::*]', reason: 'Traces: xray:PutTraceSegments and xray:PutTelemetryRecords know no resource.' },
+      { id: 'AwsSolutions-L1', reason: 'Node 22 is what the versions of the SDK and of middy here are made for, and AWS supports it.' },
+    );
   }
 
   private mayLog(): PolicyStatement {

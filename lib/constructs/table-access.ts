@@ -54,8 +54,8 @@ export const TABLE_ACCESS: Readonly<Record<ServiceFunctionName, Access>> = {
     PutItem: [ACCOUNT, ACCOUNT_DIRECTORY, LEDGER, PARTITION_DIRECTORY],
     DeleteItem: [ACCOUNT, ACCOUNT_DIRECTORY, PARTITION_DIRECTORY],
   },
-  expire: { GetItem: [HOLD, CLUSTER_DIRECTORY], Query: [CLUSTER_DIRECTORY], indexes: [OPEN_HOLDS_BY_EXPIRY], ...BOOKING },
-  'job-ended': { GetItem: [ACCOUNT, HOLD, PARTITION_DIRECTORY], Query: [JOB], ...BOOKING },
+  expire: { GetItem: [HOLD, CLUSTER_DIRECTORY], indexes: [OPEN_HOLDS_BY_EXPIRY], ...BOOKING },
+  'job-ended': { GetItem: [HOLD, PARTITION_DIRECTORY], Query: [JOB], ...BOOKING },
   // Reads the stream, and the table not yet.
   stream: {},
   audit: {
