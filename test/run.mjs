@@ -27,6 +27,8 @@ const TIERS = [
   // The law of the project: every branch of domain and app is tested, or the tier fails.
   { name: 'domain', run: () => vitest('domain', ['test/domain', 'test/app'], ['--coverage']), needs: [] },
   { name: 'house', run: () => vitest('house', ['test/architecture.test.ts', 'test/docs']), needs: [] },
+  // Templates and bundles of what is deployed. One test asks for Java too, and one for Python.
+  { name: 'infra', run: () => vitest('infra', ['test/infra']), needs: ['java'] },
   { name: 'cli', run: () => vitest('cli', ['test/cli']), needs: [] },
   { name: 'local', run: () => vitest('local', ['test/local']), needs: ['java', 'curl'] },
   { name: 'contract', run: () => vitest('contract', ['test/contract']), needs: ['java'] },

@@ -40,6 +40,7 @@ export class BudgetApi extends Construct {
         entry: 'lambdas/http/submit-function.ts',
         description: 'quote, check and adjust, while a user waits',
         memoryMib: SUBMIT_MEMORY_MIB,
+        mapsErrors: false,
         environment: { PRICING_REGION: config.pricingRegion, ...advisorEnvironment(config) },
       }),
       agent: new ServiceFunction(this, 'Agent', {

@@ -1,10 +1,12 @@
 // AWS's own list of good practice, and what CloudFormation takes.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Validations } from 'aws-cdk-lib';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { App, Stack, Validations } from 'aws-cdk-lib';
+import { Queue } from 'aws-cdk-lib/aws-sqs';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type Synthesised, synthesised } from '#test/infra/synth';
 
 /** All that can be asked for, so that nothing is left out. */
@@ -25,6 +27,11 @@ interface Report {
   readonly pluginReports: readonly { readonly pluginName: string; readonly violations?: readonly { readonly ruleName: string }[] }[];
 }
 
+const findingsIn = (folder: string): string[] => {
+  const { pluginReports } = JSON.parse(readFileSync(join(folder, 'validation-report.json'), 'utf8')) as Report;
+  return pluginReports.flatMap(({ violations = [] }) => violations.map(({ ruleName }) => ruleName));
+};
+
 /** Rule and reason, once for each place that is excepted. */
 const acknowledged = (): [string, string][] =>
   stacks.app.node
@@ -36,9 +43,20 @@ const acknowledged = (): [string, string][] =>
     );
 
 describe('cdk-nag, AwsSolutions', () => {
+  it('looks, and would find a queue that takes messages in the clear', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'asbb-nag-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const app = new App({ outdir: folder });
+    Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+    new Queue(new Stack(app, 'Bad'), 'Queue');
+    const exitCode = process.exitCode;
+    app.synth();
+    process.exitCode = exitCode; // Findings make CDK end the process with a status of its own.
+    expect(findingsIn(folder)).toContain('AwsSolutions-SQS4');
+  });
+
   it('finds nothing without a reason', () => {
-    const { pluginReports } = JSON.parse(readFileSync(join(stacks.folder, 'validation-report.json'), 'utf8')) as Report;
-    expect(pluginReports.flatMap(({ violations = [] }) => violations.map(({ ruleName }) => ruleName))).toEqual([]);
+    expect(findingsIn(stacks.folder)).toEqual([]);
   });
 
   it('is excepted from for these reasons, and no others', () => {

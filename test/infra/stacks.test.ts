@@ -151,6 +151,7 @@ describe('each function', () => {
       ADVISOR_SECRET_NAME: 'asbb/advisor',
     });
     expect(of(prod, 'submit')).not.toHaveProperty('ADVISOR_URL');
+    expect(of(prod, 'submit')).not.toHaveProperty('NODE_OPTIONS');
     expect(propertiesOf(dev, 'AWS::Logs::LogGroup').map(({ RetentionInDays }) => RetentionInDays)).toEqual(Array(8).fill(14));
   });
 });
