@@ -13,6 +13,7 @@ import type {
   holdDetailAnswer,
   jobLinkAnswer,
   partitionAnswer,
+  runRecord,
   settlementAnswer,
   VerdictAnswer,
 } from '#http/answers';
@@ -53,6 +54,7 @@ export interface Answers {
   correctRun: SettlementAnswer;
   showHold: HoldDetailAnswer;
   showJob: ReturnType<typeof jobLinkAnswer>;
+  showRun: ReturnType<typeof runRecord>;
   listHoldsOfCluster: { holds: HoldAnswer[] } & Cursor;
   beatCluster: { cluster: string; stale_at: string };
   listClusters: { clusters: ReturnType<typeof clusterAnswer>[] } & Cursor;

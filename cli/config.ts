@@ -12,11 +12,12 @@ const MAX_CONFIG_BYTES = 1024 * 1024;
 const MS_PER_UNIT = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const MAX_DURATION_MS = 366 * MS_PER_UNIT.d;
 const DEFAULT_AGENT_INTERVAL_MS = 15 * MS_PER_UNIT.s;
+const DEFAULT_SLURM_TIMEOUT_MS = 2 * MS_PER_UNIT.m;
 
 /** Everything that a configuration can say, with its defaults. Durations in milliseconds. */
 export interface Config {
   readonly api: { readonly endpoint?: string; readonly region?: string };
-  readonly slurm: { readonly binPath: string; readonly cluster?: string };
+  readonly slurm: { readonly binPath: string; readonly cluster?: string; readonly timeoutMs: number };
   /** For `asbb agent` only. */
   readonly agent: {
     readonly intervalMs: number;
@@ -76,7 +77,7 @@ const holdPercentage = z.union([z.number(), z.string()], 'must be a number like 
 
 const SECTIONS = {
   api: z.strictObject({ endpoint: url.optional(), region: text.optional() }),
-  slurm: z.strictObject({ bin_path: text.optional(), cluster: text.optional() }),
+  slurm: z.strictObject({ bin_path: text.optional(), cluster: text.optional(), timeout: duration.optional() }),
   agent: z.strictObject({
     interval: duration.optional(),
     asbb_conf: text.optional(),
@@ -211,7 +212,11 @@ const over = (below: Partial<Sections>, above: Partial<Sections>): Partial<Secti
 
 const withDefaults = ({ api, slurm, agent, service, budget, advisor, pricing, database }: Partial<Sections>): Omit<Config, 'files'> => ({
   api: present({ endpoint: api?.endpoint, region: api?.region }),
-  slurm: { binPath: slurm?.bin_path ?? '/usr/bin', ...present({ cluster: slurm?.cluster }) },
+  slurm: {
+    binPath: slurm?.bin_path ?? '/usr/bin',
+    timeoutMs: slurm?.timeout ?? DEFAULT_SLURM_TIMEOUT_MS,
+    ...present({ cluster: slurm?.cluster }),
+  },
   agent: {
     intervalMs: agent?.interval ?? DEFAULT_AGENT_INTERVAL_MS,
     ...present({
@@ -248,8 +253,10 @@ api:
 
 # The Slurm cluster of this machine.
 slurm:
-  # Where squeue, sacct and scontrol are.
+  # Where squeue, sacct, scontrol and sdiag are.
   bin_path: /usr/bin
+  # How long one of them may take.
+  timeout: 2m
   # ClusterName of slurm.conf; must be unique in one deployment.
   # cluster: mycluster
 

@@ -6,6 +6,7 @@
  * slurmctld holds read locks on its configuration, jobs, nodes and partitions during every call here, so nothing may call it.
  */
 #include <inttypes.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,8 @@ EXPORT const uint32_t plugin_version = SLURM_VERSION_NUMBER;
 #define CONF_NAME "asbb.conf"
 #define PASSWD_BUFFER_SIZE 16384	/* bytes of one entry of passwd; who has a longer one is known by number */
 #define USER_MAX 256			/* bytes of a user's name */
+#define USERS_MAX 64			/* names that are remembered */
+#define USER_KEEP_S 60			/* for so long, in seconds */
 #define GRES_TYPE_MAX 64		/* bytes of "a100" */
 #define ACCOUNT_MAX 256			/* bytes of an account's name; the API takes fewer */
 
@@ -304,8 +307,8 @@ static struct gpu_request _gpu_request(const job_desc_msg_t *desc)
 	return request;
 }
 
-/* A name if there is one, else the number. NSS may be slow, so this is asked once for a call, and no lock of ours is held. */
-static void _user_name(uint32_t uid, char name[USER_MAX])
+/* A name if there is one, else the number. */
+static void _look_up_user(uint32_t uid, char name[USER_MAX])
 {
 	char buffer[PASSWD_BUFFER_SIZE];
 	struct passwd entry, *found = NULL;
@@ -317,6 +320,38 @@ static void _user_name(uint32_t uid, char name[USER_MAX])
 		n = snprintf(name, USER_MAX, "%" PRIu32, uid);
 	if (n <= 0 || n >= USER_MAX)
 		name[0] = '\0';
+}
+
+/* By uid modulo USERS_MAX: of two users who meet, the later one stays. */
+static struct {
+	pthread_mutex_t lock;
+	struct {
+		uint32_t uid;
+		time_t until;
+		char name[USER_MAX];
+	} slots[USERS_MAX];
+} users = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* NSS may be slow, and slurmctld holds its locks meanwhile: so it is asked once in a while, and with no lock of ours held. */
+static void _user_name(uint32_t uid, char name[USER_MAX])
+{
+	size_t slot = uid % USERS_MAX;
+	time_t now = time(NULL);
+	bool known;
+
+	pthread_mutex_lock(&users.lock);
+	known = users.slots[slot].uid == uid && now < users.slots[slot].until;
+	if (known)
+		memcpy(name, users.slots[slot].name, USER_MAX);
+	pthread_mutex_unlock(&users.lock);
+	if (known)
+		return;
+	_look_up_user(uid, name);
+	pthread_mutex_lock(&users.lock);
+	users.slots[slot].uid = uid;
+	users.slots[slot].until = now + USER_KEEP_S;
+	memcpy(users.slots[slot].name, name, USER_MAX);
+	pthread_mutex_unlock(&users.lock);
 }
 
 /*

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +12,8 @@
 
 #include "spool.h"
 
-#define OPEN_ATTEMPTS	16	/* a reader may rename the file between our open and our lock */
 #define LOCK_STEP_MS	2
+#define RENAMED_MS	1	/* what a reader's rename between our open and our lock costs, so that no loop is without end */
 
 static enum asbb_rc _cannot(const char *path, const char *what, char error[ASBB_ERROR_MAX])
 {
@@ -21,9 +22,73 @@ static enum asbb_rc _cannot(const char *path, const char *what, char error[ASBB_
 	return ASBB_ERROR;
 }
 
-static bool _lock(int fd)
+/*
+ * Threads of this process go one after the other, in the order of their coming: who only polls for the file's lock may find it
+ * taken until his time is up while others take it again and again, and slurmctld has many threads (23.02 and later).
+ */
+struct waiter {
+	struct waiter *next;
+};
+
+static struct {
+	pthread_once_t once;
+	pthread_mutex_t lock;
+	pthread_cond_t moved;
+	struct waiter *first;	/* whose turn it is */
+} line = { .once = PTHREAD_ONCE_INIT, .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void _prepare_line(void)
 {
-	for (int waited_ms = 0; waited_ms <= ASBB_SPOOL_LOCK_MS; waited_ms += LOCK_STEP_MS) {
+	pthread_condattr_t monotonic;
+
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&line.moved, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+/* The lock is held. */
+static struct waiter **_place_of(const struct waiter *waiter)
+{
+	struct waiter **place = &line.first;
+
+	while (*place != waiter)
+		place = &(*place)->next;
+	return place;
+}
+
+static void _leave_line(struct waiter *self)
+{
+	pthread_mutex_lock(&line.lock);
+	*_place_of(self) = self->next;
+	pthread_cond_broadcast(&line.moved);
+	pthread_mutex_unlock(&line.lock);
+}
+
+static bool _enter_line(struct waiter *self)
+{
+	struct timespec until;
+	bool is_turn;
+
+	pthread_once(&line.once, _prepare_line);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ASBB_SPOOL_LINE_S;
+	self->next = NULL;
+	pthread_mutex_lock(&line.lock);
+	*_place_of(NULL) = self;
+	while (line.first != self && pthread_cond_timedwait(&line.moved, &line.lock, &until) == 0)
+		;
+	is_turn = line.first == self;
+	pthread_mutex_unlock(&line.lock);
+	if (!is_turn)
+		_leave_line(self);
+	return is_turn;
+}
+
+/* Takes what is left to wait, and what it waited off that. */
+static bool _lock(int fd, int *left_ms)
+{
+	for (; *left_ms >= 0; *left_ms -= LOCK_STEP_MS) {
 		const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000L };
 
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
@@ -64,7 +129,8 @@ static enum asbb_rc _open(const char *path, int *out, struct stat *st, char erro
 	int fd;
 
 	*out = -1;
-	for (int attempt = 0; attempt < OPEN_ATTEMPTS; attempt++) {
+	/* All files that had the name in turn share one wait: slurmctld's locks are held. */
+	for (int left_ms = ASBB_SPOOL_LOCK_MS; left_ms >= 0; left_ms -= RENAMED_MS) {
 		bool is_new = false;
 
 		fd = open(path, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
@@ -76,7 +142,7 @@ static enum asbb_rc _open(const char *path, int *out, struct stat *st, char erro
 		}
 		if (fd < 0)
 			return _cannot(path, errno == ELOOP ? "is a symbolic link: name the file itself" : "cannot be opened", error);
-		if (!_lock(fd)) {
+		if (!_lock(fd, &left_ms)) {
 			_cannot(path, "is locked by another process", error);
 			break;
 		}
@@ -125,14 +191,13 @@ static bool _write(int fd, const char *bytes, size_t len)
 	return true;
 }
 
-enum asbb_rc asbb_spool_append(const char *path, size_t max, const char *line, size_t len, char error[ASBB_ERROR_MAX])
+static enum asbb_rc _append(const char *path, size_t max, const char *text, size_t len, char error[ASBB_ERROR_MAX])
 {
 	enum asbb_rc rc = ASBB_ERROR;
 	struct stat st;
 	char last = '\n';
 	int fd;
 
-	error[0] = '\0';
 	if (_open(path, &fd, &st, error) != ASBB_OK)
 		return ASBB_ERROR;
 	if ((size_t)st.st_size > max || len + 1 > max - (size_t)st.st_size) {
@@ -145,7 +210,7 @@ enum asbb_rc asbb_spool_append(const char *path, size_t max, const char *line, s
 		_cannot(path, "cannot be read", error);
 		goto done;
 	}
-	if ((last != '\n' && !_write(fd, "\n", 1)) || !_write(fd, line, len) || fsync(fd) != 0) {
+	if ((last != '\n' && !_write(fd, "\n", 1)) || !_write(fd, text, len) || fsync(fd) != 0) {
 		_cannot(path, "cannot be written", error);
 		if (ftruncate(fd, st.st_size) != 0)
 			_cannot(path, "cannot be written, nor cut back", error);
@@ -154,6 +219,21 @@ enum asbb_rc asbb_spool_append(const char *path, size_t max, const char *line, s
 	rc = ASBB_OK;
 done:
 	close(fd);
+	return rc;
+}
+
+enum asbb_rc asbb_spool_append(const char *path, size_t max, const char *text, size_t len, char error[ASBB_ERROR_MAX])
+{
+	struct waiter self;
+	enum asbb_rc rc;
+
+	error[0] = '\0';
+	if (!_enter_line(&self)) {
+		errno = EBUSY;
+		return _cannot(path, "has too many writers before us", error);
+	}
+	rc = _append(path, max, text, len, error);
+	_leave_line(&self);
 	return rc;
 }
 

@@ -15,15 +15,16 @@
 #include "rc.h"
 
 #define ASBB_SPOOL_MAX	16777216	/* bytes; beyond it nobody has drained for some 30,000 jobs */
-#define ASBB_SPOOL_LOCK_MS 200		/* at most this long for the lock */
+#define ASBB_SPOOL_LOCK_MS 200		/* at most this long for the lock, however often the file is replaced */
+#define ASBB_SPOOL_LINE_S 1	/* at most this long for other threads of ours, in seconds */
 
 /*
- * Append one line and have it on disk (fsync) before returning. The file is made with mode 600 if it is not there; a symbolic
+ * Append one line and have it on disk (fsync) before returning. Thread-safe. The file is made with mode 600 if it is not there; a symbolic
  * link, another's file, one that others may write, or more than max bytes are refused.
  * Takes whole lines that end in a line feed.
  * Returns ASBB_OK, or ASBB_ERROR with a sentence in error; nothing is left of a line that failed.
  */
-enum asbb_rc asbb_spool_append(const char *path, size_t max, const char *line, size_t len, char error[ASBB_ERROR_MAX]);
+enum asbb_rc asbb_spool_append(const char *path, size_t max, const char *text, size_t len, char error[ASBB_ERROR_MAX]);
 
 /*
  * Tell whether the spool could be written: opens and locks it as an append would, and writes nothing.

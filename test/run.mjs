@@ -30,6 +30,7 @@ const TIERS = [
   // Templates and bundles of what is deployed. One test asks for Java too, and one for Python.
   { name: 'infra', run: () => vitest('infra', ['test/infra']), needs: ['java'] },
   { name: 'cli', run: () => vitest('cli', ['test/cli']), needs: [] },
+  { name: 'agent', run: () => vitest('agent', ['test/agent']), needs: [] },
   { name: 'local', run: () => vitest('local', ['test/local']), needs: ['java', 'curl'] },
   { name: 'contract', run: () => vitest('contract', ['test/contract']), needs: ['java'] },
   { name: 'http', run: () => vitest('http', ['test/http', 'test/events']), needs: ['java', 'curl'] },

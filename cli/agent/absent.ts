@@ -23,6 +23,8 @@ export interface AbsentParts extends SettleParts {
   readonly onBadLine: OnBadLine;
   /** Whether Slurm's silence means something now; asked only if there is a silence to judge. */
   readonly positiveWord: () => Promise<boolean>;
+  /** When squeue was asked. */
+  readonly lookedAtMs: number;
   /** Without accounting: since when each look followed the one before within squeue's memory. */
   readonly watchedSinceMs: number;
 }
@@ -81,23 +83,24 @@ const release = async (desk: Desk, { orphans }: AbsentParts, { hold_id }: HoldAn
  * is booked: slurmctld forgets jobs if it is killed before it has saved them, and nobody will ever account for those.
  */
 export const settleGone = async (desk: Desk, parts: AbsentParts): Promise<void> => {
-  if (!parts.snapshot.isWhole) return;
   const gone: TrackedHold[] = [];
   for (const tracked of parts.holds.all()) {
-    if (isShown(parts, tracked)) continue;
-    tracked.absentSinceMs = Math.min(tracked.absentSinceMs ?? desk.now(), desk.now());
+    if (isShown(parts, tracked) || !parts.snapshot.shows(tracked.submissionId)) continue;
+    tracked.absentSinceMs = Math.min(tracked.absentSinceMs ?? parts.lookedAtMs, parts.lookedAtMs);
     if (tracked.nextLookMs <= desk.now() || tracked.nextLookMs > desk.now() + LONGEST_LOOK_AFTER_MS) gone.push(tracked);
   }
   if (gone.length === 0) return;
-  const rows = parts.hasAccounting ? await rowsOf(desk, parts, gone) : [];
-  if (rows === undefined) return;
+  const found = parts.hasAccounting ? await rowsOf(desk, parts, gone) : { rows: [], unread: new Set<string>() };
+  if (found === undefined) return;
+  const { rows, unread } = found;
   const cluster = desk.settings.cluster;
   await settleRuns(
     desk,
     parts,
     rows.flatMap((row) => endedRunOf(cluster, row) ?? []),
   );
-  const open = gone.filter(({ holdId }) => parts.holds.get(holdId) !== undefined);
+  // Of a row that cannot be read only a person can say what it cost, so its hold waits for one.
+  const open = gone.filter(({ holdId, submissionId }) => parts.holds.get(holdId) !== undefined && !unread.has(submissionId));
   await inParallel(open, HOLDS_AT_ONCE, (tracked) => closeOrWait(desk, parts, { tracked, rows }));
 };
 
@@ -112,8 +115,9 @@ const rowsOf = async (
   desk: Desk,
   { slurm, holds, onBadLine }: AbsentParts,
   gone: readonly TrackedHold[],
-): Promise<AccountedRun[] | undefined> => {
+): Promise<{ rows: AccountedRun[]; unread: ReadonlySet<string> } | undefined> => {
   const rows: AccountedRun[] = [];
+  const unread = new Set<string>();
   const wanted = new Set(gone);
   try {
     await slurm.runsOf(
@@ -122,9 +126,12 @@ const rowsOf = async (
         const tracked = holds.ofRun(row);
         if (tracked !== undefined && wanted.has(tracked)) rows.push(row);
       },
-      onBadLine,
+      (bad) => {
+        if (bad.submissionId !== undefined) unread.add(bad.submissionId);
+        onBadLine(bad);
+      },
     );
-    return rows;
+    return { rows, unread };
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'SlurmSilent') throw error;
     desk.complain(`nothing is known of ${gone.length} jobs that are gone: ${error.message}`);
@@ -158,7 +165,7 @@ const close = async (
   const { holdId } = tracked;
   const mine = rows.filter((row) => parts.holds.ofRun(row) === tracked);
   const lost = [...sightingsOf(tracked, mine).values()];
-  if (lost.length === 0 && mine.length === 0 && !tracked.wasSeen) return; // Nobody knows whether it ran: its hold expires.
+  if (lost.length === 0 && mine.length === 0 && mayHaveRunUnseen(parts, tracked)) return; // Nobody knows what it cost: its hold expires.
   const again = { ...parts, send: parts.direct, booked: createBookedRuns() };
   await settleRuns(
     desk,
@@ -181,6 +188,10 @@ const close = async (
   else parts.holds.forget(holdId);
 };
 
+/** Without slurmdbd, a job that waited when it was last seen may have run and ended before the look that missed it. */
+const mayHaveRunUnseen = ({ hasAccounting, watchedSinceMs }: AbsentParts, { wasSeen, absentSinceMs = 0 }: TrackedHold): boolean =>
+  !wasSeen || (!hasAccounting && absentSinceMs <= watchedSinceMs);
+
 /** What was seen or begun, and has no row with an end. */
 const sightingsOf = (tracked: TrackedHold, rows: readonly AccountedRun[]): Map<string, Sighting> => {
   const sightings = new Map(tracked.sightings);
@@ -196,15 +207,18 @@ const sightingsOf = (tracked: TrackedHold, rows: readonly AccountedRun[]): Map<s
   return sightings;
 };
 
-/** Charged until it was first missed: its instance ran for at least as long, and at most one look longer. */
-export const runOfLost = (desk: Desk, tracked: TrackedHold, sighting: Sighting): EndedRun =>
-  runOfSighting(desk.settings.cluster, {
+/** Charged until it was first missed, but nobody's absence makes it longer than Slurm would have let it run. */
+export const runOfLost = (desk: Desk, tracked: TrackedHold, sighting: Sighting): EndedRun => {
+  const missedAt = Math.floor((tracked.absentSinceMs ?? desk.now()) / 1000) satisfies EpochSeconds;
+  const limitAt = tracked.wallTimeSeconds === 0 ? missedAt : sighting.startedAt + tracked.wallTimeSeconds;
+  return runOfSighting(desk.settings.cluster, {
     sighting,
-    endedAt: Math.floor((tracked.absentSinceMs ?? desk.now()) / 1000) satisfies EpochSeconds,
+    endedAt: Math.min(missedAt, limitAt),
     submissionId: tracked.submissionId,
     account: tracked.account,
     submittedAt: Math.max(...tracked.submittedAts),
   });
+};
 
 const settleRest = async (
   desk: Desk,

@@ -1,11 +1,12 @@
 // One pass of the agent: what Slurm says, compared with what the API holds, and made to agree. Each step may be repeated, and
 // the agent may die between any two of them: the next pass does what is left.
 import { releaseOrphans, settleGone } from '#cli/agent/absent';
-import { attempt, type Counts, type Desk, noCounts, type Settings } from '#cli/agent/desk';
+import type { KeepAside } from '#cli/agent/aside';
+import { attempt, type Counts, type Desk, endsThePass, noCounts, type Settings } from '#cli/agent/desk';
 import type { GuardConf } from '#cli/agent/guard-conf';
-import { createHolds, type Sighting, type TrackedHold } from '#cli/agent/holds';
+import { createHolds, type Holds, type RunOver, sight, type TrackedHold } from '#cli/agent/holds';
 import { keepJobs } from '#cli/agent/keep';
-import { type ClusterFacts, type EpochSeconds, type OnBadLine, type Slurm, SlurmSilent } from '#cli/agent/ports';
+import { type ClusterFacts, type EpochSeconds, type OnBadLine, type Slurm, SlurmSilent, sentenceOfUnread } from '#cli/agent/ports';
 import { type EndedRun, endedRunOf, runOfOver, runOfSighting } from '#cli/agent/runs';
 import { createBookedRuns, type SendRuns, settleRuns } from '#cli/agent/settle';
 import { type Snapshot, takeSnapshot } from '#cli/agent/snapshot';
@@ -47,7 +48,7 @@ export interface AgentParts {
   readonly now: () => number;
   readonly sha256: (text: string) => string;
   readonly complain: (sentence: string) => void;
-  readonly keepAside: Desk['keepAside'];
+  readonly keepAside: KeepAside;
 }
 
 export interface PassReport {
@@ -78,6 +79,8 @@ export const createAgent = (parts: AgentParts): Agent => {
   const booked = createBookedRuns();
   const orphans = new Map<string, number>();
   const postponed = new Map<string, number>();
+  /** Without accounting: runs of requeued jobs that are not booked yet; squeue shows them no more. */
+  const requeued = new Map<string, EndedRun>();
   const send = parts.send ?? sendTo(api);
   let known: { facts: ClusterFacts; settings: Settings; state: AgentState } | undefined;
   let listedAllMs = Number.NEGATIVE_INFINITY;
@@ -85,8 +88,7 @@ export const createAgent = (parts: AgentParts): Agent => {
   const start = async (): Promise<NonNullable<typeof known>> => {
     const facts = await slurm.facts();
     const cluster = parts.settings.cluster ?? facts.clusterName;
-    const read = parts.state.read();
-    const state = read?.cluster === cluster ? read : await firstState(parts, cluster);
+    const state = parts.state.read(cluster) ?? (await firstState(parts, cluster));
     for (const [holdId, since] of state.orphans) orphans.set(holdId, since);
     // Before the first heartbeat: if the state is lost, the last heartbeat tells up to when everything was booked.
     parts.state.write(state);
@@ -104,7 +106,7 @@ export const createAgent = (parts: AgentParts): Agent => {
     listedAllMs = now();
   };
 
-  return {
+  const agent: Agent = {
     pass: async () => {
       const isFirst = known === undefined;
       known ??= await start();
@@ -118,14 +120,13 @@ export const createAgent = (parts: AgentParts): Agent => {
         settings,
         counts: noCounts(),
         keepAside: (what) => {
-          desk.counts.keptAside += 1;
-          parts.keepAside(what);
+          if (parts.keepAside(what)) desk.counts.keptAside += 1;
         },
         unknownAccount: (account) => {
           unknownAccounts[account] = (unknownAccounts[account] ?? 0) + 1;
         },
       };
-      const onBadLine: OnBadLine = ({ source, line, problem }) => desk.keepAside({ reason: `${source}: a line ${problem}`, entry: line });
+      const onBadLine: OnBadLine = (bad) => desk.keepAside({ reason: sentenceOfUnread(bad), entry: bad.line });
 
       // The first one claims the cluster's name; the others say, at the end, that a pass was whole.
       if (isFirst) await beat(desk);
@@ -148,19 +149,25 @@ export const createAgent = (parts: AgentParts): Agent => {
       }
 
       const ended = known.facts.hasAccounting ? await read(from, began + 1) : undefined;
+      const lookedAtMs = now();
       const snapshot = await takeSnapshot(slurm, onBadLine);
       if (snapshot.problem !== undefined) problems.push(snapshot.problem);
       const unbound = await listUnbound(api, cluster);
-      noteLook(state, { known: known.facts, snapshot, nowMs: now() });
+      noteLook(state, { known: known.facts, snapshot, nowMs: lookedAtMs });
 
-      const over: EndedRun[] = [];
-      const onRunOver = (tracked: TrackedHold, sighting: Sighting): void => {
-        if (known?.facts.hasAccounting === false) over.push(runOfRequeued(cluster, { tracked, sighting, endedAt: began }));
+      const onRunOver = (tracked: TrackedHold, over: RunOver): void => {
+        if (known?.facts.hasAccounting !== false) return; // Its row will come.
+        const run = runOfRequeued(cluster, { tracked, over, noticedAt: began });
+        requeued.set(run.runId, run);
       };
       await keepJobs(desk, { holds, snapshot, unbound, postponed, onRunOver });
 
-      const seenOver = known.facts.hasAccounting ? [] : snapshot.over.flatMap((job) => runOfOver(cluster, job) ?? []);
-      const left = await settleRuns(desk, { ...settleParts, snapshot, unbound }, [...(ended ?? []), ...over, ...seenOver]);
+      const left = await settleRuns(desk, { ...settleParts, snapshot, unbound }, [
+        ...(ended ?? []),
+        ...(known.facts.hasAccounting ? [] : overIn(cluster, { holds, snapshot, onRunOver })),
+        ...requeued.values(),
+      ]);
+      for (const [runId, run] of requeued) if (booked.has(run)) requeued.delete(runId);
 
       const positiveWord = once(async () => {
         if (known === undefined || !snapshot.isWhole || (known.facts.hasAccounting && ended === undefined)) return false;
@@ -172,6 +179,7 @@ export const createAgent = (parts: AgentParts): Agent => {
         snapshot,
         slurm,
         hasAccounting: known.facts.hasAccounting,
+        lookedAtMs,
         unbound,
         orphans,
         onBadLine,
@@ -182,10 +190,12 @@ export const createAgent = (parts: AgentParts): Agent => {
       if (!known.facts.hasAccounting || ended !== undefined) await releaseOrphans(desk, absent);
       await parts.drains.costFiles?.(desk, ({ jobId }) => holdOfJob(parts, { cluster, jobId, holds }));
 
-      if (left === 0 && ended !== undefined) await moveWatermark({ slurm, state, until: began });
-      booked.forgetBefore(state.watermark - OVERLAP_SECONDS);
+      if (left === 0 && ended !== undefined) await moveWatermark({ slurm, state, until: began, problems });
+      if (known.facts.hasAccounting) booked.forgetBefore(state.watermark - OVERLAP_SECONDS);
+      else if (snapshot.isWhole) booked.forgetBefore(oldestEndIn(snapshot, began));
       for (const id of postponed.keys()) if (!snapshot.submissions.has(id)) postponed.delete(id);
-      parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds) });
+      // While a requeued run waits to be booked, only the state before still has it.
+      if (requeued.size === 0) parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds) });
       if (!isFirst) await beat(desk);
       return {
         cluster,
@@ -197,6 +207,20 @@ export const createAgent = (parts: AgentParts): Agent => {
         watermark: state.watermark,
         problems,
       };
+    },
+  };
+  return {
+    pass: async () => {
+      try {
+        return await agent.pass();
+      } catch (error) {
+        // It may come back without its last words: a store that was restored, or one that answers before it writes.
+        if (endsThePass(error)) {
+          booked.forgetAll();
+          listedAllMs = Number.NEGATIVE_INFINITY;
+        }
+        throw error;
+      }
     },
   };
 };
@@ -292,13 +316,24 @@ const endedIn = async (
 };
 
 /** slurmctld holds records back while slurmdbd is away, so the watermark moves only when it has none, and not in every pass. */
-const moveWatermark = async ({ slurm, state, until }: { slurm: Slurm; state: AgentState; until: EpochSeconds }): Promise<void> => {
+const moveWatermark = async ({
+  slurm,
+  state,
+  until,
+  problems,
+}: {
+  slurm: Slurm;
+  state: AgentState;
+  until: EpochSeconds;
+  problems: string[];
+}): Promise<void> => {
   const next = until - OVERLAP_SECONDS;
   if (Math.abs(next - state.watermark) < WATERMARK_AGE_SECONDS) return;
   try {
     if ((await slurm.accountingBacklog()) === 0) state.watermark = next;
   } catch (error) {
     if (!(error instanceof SlurmSilent)) throw error;
+    problems.push(error.message);
   }
 };
 
@@ -320,22 +355,38 @@ const isPositive = async (
   }
 };
 
-/** Looks that follow each other within squeue's memory have missed nothing. */
+/** Without accounting, squeue shows an ended job again and again until it forgets it; no other run can come twice. */
+const oldestEndIn = ({ over }: Snapshot, began: EpochSeconds): EpochSeconds =>
+  over.reduce((oldest, { endedAt }) => Math.min(oldest, endedAt ?? began), began);
+
+/** Looks that follow each other within squeue's memory have missed nothing. With accounting, nobody asks. */
 const noteLook = (state: AgentState, { known, snapshot, nowMs }: { known: ClusterFacts; snapshot: Snapshot; nowMs: number }): void => {
-  if (!snapshot.isWhole) return;
+  if (!snapshot.isWhole || known.hasAccounting) return;
   const gapMs = nowMs - state.lastLookMs;
   if (gapMs < 0 || gapMs > known.minJobAgeSeconds * 1000) state.watchedSinceMs = nowMs;
   state.lastLookMs = nowMs;
 };
 
-/** Nobody saw the moment, so it is charged until it was missed. */
+/** What squeue still remembers of jobs that are over, each run for itself. */
+const overIn = (
+  cluster: string,
+  { holds, snapshot, onRunOver }: { holds: Holds; snapshot: Snapshot; onRunOver: (tracked: TrackedHold, over: RunOver) => void },
+): EndedRun[] => {
+  for (const job of snapshot.over) {
+    const tracked = holds.ofRun(job);
+    if (tracked !== undefined) for (const over of sight(tracked, [job])) onRunOver(tracked, over);
+  }
+  return snapshot.over.flatMap((job) => runOfOver(cluster, job) ?? []);
+};
+
+/** The run was over when its job was submitted anew; charged until it was noticed if Slurm does not say when that was. */
 const runOfRequeued = (
   cluster: string,
-  { tracked, sighting, endedAt }: { tracked: TrackedHold; sighting: Sighting; endedAt: EpochSeconds },
+  { tracked, over: { sighting, requeuedAt }, noticedAt }: { tracked: TrackedHold; over: RunOver; noticedAt: EpochSeconds },
 ): EndedRun => ({
   ...runOfSighting(cluster, {
     sighting,
-    endedAt,
+    endedAt: requeuedAt > sighting.startedAt ? requeuedAt : noticedAt,
     submissionId: tracked.submissionId,
     account: tracked.account,
     submittedAt: Math.max(...tracked.submittedAts),

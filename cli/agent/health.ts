@@ -3,6 +3,15 @@ import type { PassReport } from '#cli/agent/agent';
 import { writeAtomically } from '#cli/agent/state';
 import { VERSION } from '#contract/version';
 
+/** A report in the words of the wire, for programs. */
+export const wireReportOf = ({ counts: { keptAside, ...counts }, unknownAccounts, watermark, ...report }: PassReport) => ({
+  ...report,
+  watermark: new Date(watermark * 1000).toISOString(),
+  ...counts,
+  kept_aside: keptAside,
+  unknown_accounts: unknownAccounts,
+});
+
 /** Writes the file after each pass. */
 export const createHealthFile = (path: string, now: () => number) => {
   let passes = 0;
@@ -10,7 +19,6 @@ export const createHealthFile = (path: string, now: () => number) => {
   let last: PassReport | undefined;
   let lastPassAt: string | null = null;
   const write = (problem: string | null): void => {
-    const { counts, unknownAccounts, ...report } = last ?? {};
     const health = {
       ok: problem === null && (last?.problems.length ?? 0) === 0,
       at: new Date(now()).toISOString(),
@@ -19,8 +27,7 @@ export const createHealthFile = (path: string, now: () => number) => {
       failures_in_a_row: failures,
       problem,
       last_pass_at: lastPassAt,
-      last_pass: last === undefined ? null : { ...report, ...counts },
-      unknown_accounts: unknownAccounts ?? {},
+      last_pass: last === undefined ? null : wireReportOf(last),
     };
     writeAtomically(path, `${JSON.stringify(health, null, 2)}\n`);
   };

@@ -1,6 +1,6 @@
 // The open holds of this cluster, as far as the agent knows them, and the jobs that they are for.
 import type { EpochSeconds, QueuedJob } from '#cli/agent/ports';
-import { hasNodes, type Submission } from '#cli/agent/snapshot';
+import { hasNodes, isEnding, type Submission } from '#cli/agent/snapshot';
 import type { HoldAnswer } from '#cli/api-client';
 import { parseWallTime } from '#domain/slurm-time';
 
@@ -41,14 +41,22 @@ export interface TrackedHold {
   wasSeen: boolean;
 }
 
+interface RunOfJob {
+  readonly submissionId: string;
+  readonly submittedAt: EpochSeconds;
+  readonly holdId?: string;
+}
+
 export interface Holds {
   readonly size: number;
   all(): Iterable<TrackedHold>;
   get(holdId: string): TrackedHold | undefined;
   /** The hold of a submission in the queue. */
   of(submission: Submission): TrackedHold | undefined;
-  /** The hold of a run, by its job. */
-  ofRun(run: { readonly submissionId: string; readonly submittedAt: EpochSeconds; readonly holdId?: string }): TrackedHold | undefined;
+  /** The hold of a run, by the mark that its row has, or by its job and the time when that was submitted. */
+  ofRun(run: RunOfJob): TrackedHold | undefined;
+  /** The same for a run without a mark whose time nobody knows: it may be a requeue of the last job of that number, or another job. */
+  maybeOfRun(run: RunOfJob): TrackedHold | undefined;
   /** Undefined if the hold is not bound. */
   track(hold: HoldAnswer): TrackedHold | undefined;
   forget(holdId: string): void;
@@ -83,9 +91,9 @@ export const createHolds = (): Holds => {
     ofRun: ({ submissionId, submittedAt, holdId }) => {
       const named = holdId === undefined ? undefined : byId.get(holdId);
       if (named?.submissionId === submissionId) return named;
-      const exact = held(submissionId).find(({ submittedAts }) => submittedAts.includes(submittedAt));
-      return exact ?? (holdId === undefined ? submittedBy(submissionId, submittedAt) : undefined);
+      return held(submissionId).find(({ submittedAts }) => submittedAts.includes(submittedAt));
     },
+    maybeOfRun: ({ submissionId, submittedAt, holdId }) => (holdId === undefined ? submittedBy(submissionId, submittedAt) : undefined),
     track: (hold) => {
       if (hold.job_id === null || hold.submitted_at === null || hold.state !== 'open') return undefined;
       const before = byId.get(hold.hold_id);
@@ -118,19 +126,27 @@ export const holdIdOf = (jobs: readonly QueuedJob[]): string | undefined => jobs
 export const submittedAtOf = (jobs: readonly QueuedJob[]): EpochSeconds =>
   jobs.reduce((earliest, { submittedAt }) => Math.min(earliest, submittedAt), Number.POSITIVE_INFINITY);
 
+/** A run that squeue showed, and that is over because its job has been requeued. */
+export interface RunOver {
+  readonly sighting: Sighting;
+  /** Slurm submits a job anew when the run before is over. */
+  readonly requeuedAt: EpochSeconds;
+}
+
 /**
  * Note what squeue shows of a job.
- * @returns sightings of runs that are over, because their jobs have been requeued since
+ * @returns runs that are over, because their jobs have been requeued since
  */
-export const sight = (tracked: TrackedHold, jobs: readonly QueuedJob[]): Sighting[] => {
+export const sight = (tracked: TrackedHold, jobs: readonly QueuedJob[]): RunOver[] => {
   tracked.wasSeen = true;
-  const over: Sighting[] = [];
+  const over: RunOver[] = [];
   for (const job of jobs) {
+    if (isEnding(job)) continue; // Its times are still those of the run before.
     const { jobId, startedAt, nodes, partition, tres, restarts } = job;
     const before = tracked.sightings.get(jobId);
     if (before !== undefined && before.restarts !== restarts) {
       tracked.sightings.delete(jobId);
-      over.push(before);
+      over.push({ sighting: before, requeuedAt: job.submittedAt });
     }
     if (hasNodes(job) && startedAt !== null && tracked.sightings.get(jobId)?.startedAt !== startedAt)
       tracked.sightings.set(jobId, { jobId, startedAt, nodes, partition, tres, restarts });

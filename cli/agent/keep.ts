@@ -1,8 +1,8 @@
 // Jobs in the queue: each guarded one has an open hold that is bound to it, large enough, and not about to expire.
 import { type Adjustment, makeFollow } from '#cli/agent/adjust';
 import { attempt, type Desk, inParallel } from '#cli/agent/desk';
-import { forcedIdOf } from '#cli/agent/forced-id';
-import { type Holds, holdIdOf, type Sighting, sight, submittedAtOf, type TrackedHold } from '#cli/agent/holds';
+import { forcedIdOf, MAX_FORCED_PER_JOB } from '#cli/agent/forced-id';
+import { type Holds, holdIdOf, type RunOver, sight, submittedAtOf, type TrackedHold } from '#cli/agent/holds';
 import type { QueuedJob } from '#cli/agent/ports';
 import { isoOf } from '#cli/agent/runs';
 import { hasNodes, type Snapshot, type Submission } from '#cli/agent/snapshot';
@@ -17,8 +17,6 @@ import { parseTres } from '#domain/tres';
 const JOBS_AT_ONCE = 8;
 /** A job whose hold cannot be made is asked about again after so long, and not in every pass. */
 const RETRY_AFTER_MS = 10 * 60_000;
-/** So often a forced hold can have been closed while its job went on. */
-const MAX_FORCED_PER_JOB = 16;
 /** Further than any service grants: what it grants is in its answer. */
 const FAR_AHEAD_MS = 365 * 24 * 3600 * 1000;
 
@@ -30,7 +28,7 @@ export interface KeepParts {
   /** What could not be done, by submission, and when to try it again. */
   readonly postponed: Map<string, number>;
   /** Runs that ended unseen, since their jobs were requeued between two looks. */
-  readonly onRunOver: (tracked: TrackedHold, sighting: Sighting) => void;
+  readonly onRunOver: (tracked: TrackedHold, over: RunOver) => void;
 }
 
 /** Look after every job that squeue shows. */
@@ -51,6 +49,7 @@ export const keepJobs = async (desk: Desk, parts: KeepParts): Promise<void> => {
 /** Note what the job does, and make its hold follow. */
 const keep = async (desk: Desk, parts: KeepParts, tracked: TrackedHold, submission: Submission): Promise<void> => {
   for (const over of sight(tracked, submission.jobs)) parts.onRunOver(tracked, over);
+  if (!parts.snapshot.shows(submission.id)) return; // Other lines of it may say something else.
   for (const change of changesOf(desk, parts, tracked, submission)) await change();
 };
 
@@ -292,13 +291,12 @@ const adjust = async (
 /** When the job's last run ends at the latest. */
 const neededUntilMs = (desk: Desk, tracked: TrackedHold, { jobs }: Submission): number => {
   const now = desk.now();
-  return Math.max(
-    ...jobs.map((job) => {
-      const limitMs = (job.timeLimitSeconds ?? tracked.wallTimeSeconds) * 1000;
-      const begunMs = hasNodes(job) && job.startedAt !== null ? job.startedAt * 1000 : now;
-      return Math.max(now, begunMs + limitMs);
-    }),
-  );
+  // An array may have more tasks than a call takes arguments.
+  return jobs.reduce((latest, job) => {
+    const limitMs = (job.timeLimitSeconds ?? tracked.wallTimeSeconds) * 1000;
+    const begunMs = hasNodes(job) && job.startedAt !== null ? job.startedAt * 1000 : now;
+    return Math.max(latest, begunMs + limitMs);
+  }, now);
 };
 
 /** Rarely: only when less than half of the margin is left, and then as far as the service grants. */

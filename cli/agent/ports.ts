@@ -1,5 +1,8 @@
 // What the agent knows of Slurm, and what it asks of it. Nothing here runs a command: tests bring a simulated cluster.
 
+/** Enough of a line to know it again. */
+const MAX_SHOWN_CHARS = 80;
+
 /** Seconds since 1970, as Slurm counts. */
 export type EpochSeconds = number;
 
@@ -31,6 +34,8 @@ export interface QueuedJob {
   readonly restarts: number;
   /** Slurm's list of what the job has, or waits for. */
   readonly tres: string;
+  /** Where it runs or ran; empty if it has not been given nodes. */
+  readonly nodeList: string;
   /** Named in its admin_comment. */
   readonly holdId?: string;
 }
@@ -89,7 +94,21 @@ export interface Slurm {
 }
 
 export type OnRun = (run: AccountedRun) => void;
-export type OnBadLine = (problem: { readonly source: 'squeue' | 'sacct'; readonly line: string; readonly problem: string }) => void;
+export type OnBadLine = (bad: UnreadLine) => void;
+
+/** A line that cannot be taken as it stands. */
+export interface UnreadLine {
+  readonly source: 'squeue' | 'sacct';
+  readonly line: string;
+  readonly problem: string;
+  /** Whose it is, if at least that can be read. */
+  readonly submissionId?: string;
+}
+
+export const sentenceOfUnread = ({ source, line, problem, submissionId }: UnreadLine): string =>
+  submissionId === undefined
+    ? `${source}: the line '${line.slice(0, MAX_SHOWN_CHARS)}' ${problem}`
+    : `${source}: a line of job ${submissionId} ${problem}`;
 
 /** A command of Slurm failed, so its silence says nothing. */
 export class SlurmSilent extends Error {

@@ -34,8 +34,8 @@ export const endedRunOf = (cluster: string, run: AccountedRun): EndedRun | undef
 export const runOfOver = (cluster: string, job: QueuedJob): EndedRun | undefined => {
   const { jobId, submissionId, tasks, user, account, partition, state, submittedAt, startedAt, endedAt, tres, holdId } = job;
   if (endedAt === null) return undefined;
-  // squeue gives a job that was cancelled while it waited its end as its start.
-  const hadNodes = startedAt !== null && startedAt < endedAt;
+  // squeue gives a job that was cancelled while it waited its end as its start, and one that ran for less than a second as well.
+  const hadNodes = startedAt !== null && startedAt <= endedAt && job.nodeList !== '';
   return {
     runId: sightedRunIdOf(cluster, { jobId, startedAt: hadNodes ? startedAt : null }),
     jobId,

@@ -7,31 +7,42 @@ import { type EndedRun, isoOf, sightedRunIdOf, type WireRun, wireRunOf } from '#
 import { countOfTasks, type Liveness, type Snapshot } from '#cli/agent/snapshot';
 import { createWhose, type Owner, type Whose, type WhoseParts } from '#cli/agent/whose';
 import type { HoldDetailAnswer, SettlementAnswer } from '#cli/api-client';
+import { given } from '#cli/commands/values';
 import { BudgetError } from '#domain/errors';
 import { MAX_RUNS_PER_BATCH } from '#domain/run';
 
 const HOLDS_AT_ONCE = 8;
 /** A job that ends for longer has a node that is lost: it does not come back by itself. */
 const ENDING_FOR_SECONDS = 600;
+/** After so long, a row stays as it is. */
+const UNFINISHED_FOR_SECONDS = 600;
 
 /** Which runs have been booked, so that reading them again costs nothing. Losing it costs requests, and no money. */
 export interface BookedRuns {
-  has(runId: string): boolean;
-  add(run: Pick<EndedRun, 'runId' | 'endedAt'>): void;
+  /** As it is said to be now: slurmdbd may say something else of a run later. */
+  has(run: EndedRun): boolean;
+  add(run: EndedRun): void;
+  /** Whoever was told of them may have forgotten them. */
+  forgetAll(): void;
   /** Runs that no window of sacct will show again. */
   forgetBefore(endedAt: EpochSeconds): void;
 }
 
 export const createBookedRuns = (): BookedRuns => {
-  const ends = new Map<string, EpochSeconds>();
+  const known = new Map<string, { readonly endedAt: EpochSeconds; readonly cause: string }>();
   return {
-    has: (runId) => ends.has(runId),
-    add: ({ runId, endedAt }) => ends.set(runId, endedAt),
+    has: (run) => known.get(run.runId)?.cause === causeOf(run),
+    add: (run) => known.set(run.runId, { endedAt: run.endedAt, cause: causeOf(run) }),
+    forgetAll: () => known.clear(),
     forgetBefore: (limit) => {
-      for (const [runId, endedAt] of ends) if (endedAt < limit) ends.delete(runId);
+      for (const [runId, { endedAt }] of known) if (endedAt < limit) known.delete(runId);
     },
   };
 };
+
+/** All that the cost of a run comes from. */
+const causeOf = ({ startedAt, endedAt, nodes, partition, state, tres }: EndedRun): string =>
+  [startedAt, endedAt, nodes, partition, state, tres].join(' ');
 
 /** Where ended runs go: to the API, or as events to a bus, which answers nothing. */
 export type SendRuns = (holdId: string, runs: readonly WireRun[]) => Promise<readonly SettlementAnswer[]>;
@@ -55,10 +66,10 @@ interface Group extends Owner {
  * @returns how many have to be looked at again, because nobody can say yet whether they were the last of their job
  */
 export const settleRuns = async (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Promise<number> => {
-  const fresh = runs.filter((run) => !parts.booked.has(run.runId) && isOurs(desk, parts, run));
-  if (!parts.snapshot.isWhole) return fresh.length;
-  const found = await groupsOf(desk, parts, fresh);
-  let { left } = found;
+  const fresh = runs.filter((run) => !parts.booked.has(run) && isOurs(desk, parts, run));
+  const clear = fresh.filter(({ submissionId }) => parts.snapshot.shows(submissionId));
+  const found = await groupsOf(desk, parts, clear);
+  let left = fresh.length - clear.length + found.left;
   await inParallel(found.groups, HOLDS_AT_ONCE, async (group) => {
     left += await settleGroup(desk, parts, group);
   });
@@ -75,9 +86,20 @@ const isOurs = (desk: Desk, { slurmCluster }: SettleParts, run: EndedRun): boole
 const groupsOf = async (desk: Desk, parts: SettleParts, runs: readonly EndedRun[]): Promise<{ groups: Group[]; left: number }> => {
   const whose = createWhose(desk, parts);
   const owners = new Map<EndedRun, Whose>();
-  await inParallel(runs, HOLDS_AT_ONCE, async (run) => {
+  const find = async (run: EndedRun): Promise<void> => {
     owners.set(run, await whose(run));
-  });
+  };
+  // Those that name their hold first: it is bound then, and found for the others of the same job.
+  await inParallel(
+    runs.filter(({ holdId }) => holdId !== undefined),
+    HOLDS_AT_ONCE,
+    find,
+  );
+  await inParallel(
+    runs.filter(({ holdId }) => holdId === undefined),
+    HOLDS_AT_ONCE,
+    find,
+  );
   const groups = new Map<string, Group>();
   let left = 0;
   for (const run of runs.toSorted((a, b) => a.endedAt - b.endedAt || (a.startedAt ?? 0) - (b.startedAt ?? 0))) {
@@ -100,7 +122,7 @@ const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promis
   let left = 0;
   for (const run of group.runs) {
     const liveness = livenessOf(desk, parts, group, run);
-    if (liveness === 'ending') {
+    if (liveness === 'ending' || isUnfinished(desk, run)) {
       left += 1;
       continue;
     }
@@ -117,6 +139,10 @@ const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promis
   return left;
 };
 
+/** slurmdbd may learn of a short job's end before it learns in which of its partitions the job ran. */
+const isUnfinished = (desk: Desk, run: EndedRun): boolean =>
+  run.startedAt !== null && run.partition.includes(',') && desk.now() / 1000 - run.endedAt <= UNFINISHED_FOR_SECONDS;
+
 type Batch = readonly { readonly run: EndedRun; readonly wire: WireRun }[];
 
 /** As many as one request takes, and of one account. */
@@ -124,16 +150,20 @@ const batchesOf = (ready: Batch): Batch[] => {
   const batches: { run: EndedRun; wire: WireRun }[][] = [];
   for (const one of ready) {
     const last = batches.at(-1);
-    const isNext = last !== undefined && last.length < MAX_RUNS_PER_BATCH && last[0]?.run.account === one.run.account;
+    const isNext =
+      last !== undefined && last.length < MAX_RUNS_PER_BATCH && last[0] !== undefined && payerOf(last[0].run) === payerOf(one.run);
     if (isNext) last.push(one);
     else batches.push([one]);
   }
   return batches;
 };
 
+/** A run that never started is paid for by nobody. */
+const payerOf = ({ startedAt, account }: EndedRun): string => (startedAt === null ? '' : account);
+
 /** A run is charged to the account of its hold, so a hold whose job was moved has to be moved first. False: it could not be, now. */
 const isWithItsAccount = async (desk: Desk, { hold, tracked }: Group, batch: Batch): Promise<boolean> => {
-  const account = batch[0]?.run.account ?? '';
+  const account = batch[0] === undefined ? '' : payerOf(batch[0].run);
   if (hold === undefined || account === '' || account === hold.account) return true;
   const followed = await makeFollow(desk, hold, { account });
   if (followed === 'done') {
@@ -172,7 +202,7 @@ const tasksOf = async (desk: Desk, { snapshot }: SettleParts, { holdId }: Group,
   return Math.max(0, Math.min(named, hold.tasks - hold.tasks_ended - alive));
 };
 
-const wireOrAside = (desk: Desk, run: EndedRun, how: { final: boolean; tasks: number }): WireRun | undefined => {
+const wireOrAside = (desk: Desk, run: EndedRun, how: { final: boolean; tasks: number }): ReturnType<typeof wireRunOf> | undefined => {
   try {
     return wireRunOf(desk.settings.cluster, run, how);
   } catch (error) {
@@ -203,6 +233,10 @@ const sendBatch = async (desk: Desk, parts: SettleParts, group: Group, batch: Ba
         return;
       }
       for (const { run } of batch) {
+        if (code === 'run_conflict') {
+          left += await correctChanged(desk, parts, run, group.holdId);
+          continue;
+        }
         parts.booked.add(run);
         if (code === 'account_not_found') desk.unknownAccount(run.account);
         else desk.keepAside({ reason: `run ${run.runId} of job ${run.jobId} was refused: ${error.message}`, entry: run });
@@ -210,6 +244,35 @@ const sendBatch = async (desk: Desk, parts: SettleParts, group: Group, batch: Ba
     },
   );
   return isDone ? left : batch.length;
+};
+
+/**
+ * slurmdbd says something else of a run that is booked: it had the end before the beginning, when it was killed; or slurmctld
+ * was, and has taken up the job again from what it had saved. What is said last is what is charged.
+ * @returns how many have to be looked at again
+ */
+const correctChanged = async (desk: Desk, { booked }: SettleParts, run: EndedRun, holdId: string): Promise<number> => {
+  const wire = wireOrAside(desk, run, { final: true, tasks: 1 });
+  if (wire === undefined) {
+    booked.add(run);
+    return 0;
+  }
+  const { elapsed_seconds, started_at, partition, state, nodes, cpus, memory, gpus } = wire;
+  const used = given({ elapsed_seconds, started_at, partition, state, nodes, cpus, memory, gpus });
+  const correction = { correction_id: `row.${desk.sha256(causeOf(run)).slice(0, 32)}`, note: 'Slurm accounts for this run anew' };
+  await attempt(
+    desk,
+    async () => {
+      await desk.api.request('correctRun', { path: { hold_id: holdId, run_id: run.runId }, body: { ...used, ...correction } });
+      booked.add(run);
+      desk.counts.corrected += 1;
+    },
+    (_, error) => {
+      booked.add(run);
+      desk.keepAside({ reason: `run ${run.runId} has changed, and could not be corrected: ${error.message}`, entry: run });
+    },
+  );
+  return booked.has(run) ? 0 : 1;
 };
 
 const note = async (

@@ -2,10 +2,16 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { type AccountedRun, type ClusterFacts, type OnBadLine, type OnRun, type Slurm, SlurmSilent } from '#cli/agent/ports';
-import { BadLine, ENDED_STATES, parseAccountedRun, parseQueuedJob, SACCT_FORMAT, SQUEUE_FORMAT } from '#cli/agent/slurm-rows';
+import {
+  BadLine,
+  ENDED_STATES,
+  parseAccountedRun,
+  parseQueuedJob,
+  SACCT_FORMAT,
+  SQUEUE_FORMAT,
+  submissionIdIn,
+} from '#cli/agent/slurm-rows';
 
-/** slurmctld answers within its MessageTimeout (10 s), but slurmdbd may have to read for long. */
-const TIMEOUT_MS = 120_000;
 /** A line that is longer is no line of these commands. */
 const MAX_LINE_CHARS = 1024 * 1024;
 const MAX_ERROR_CHARS = 500;
@@ -17,14 +23,17 @@ export interface SlurmCommandsOptions {
   readonly binPath: string;
   /** Of the agent; Slurm's own variables (SLURM_CONF) are passed on. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** How long a command may take: slurmctld answers within its MessageTimeout (10 s), but slurmdbd may have to read for long. */
+  readonly timeoutMs: number;
   /** Of this process: only root and Slurm's own user see everything. */
   readonly uid: number;
 }
 
 /** Slurm, as its commands tell of it. */
-export const createSlurmCommands = ({ binPath, env, uid }: SlurmCommandsOptions): Slurm => {
+export const createSlurmCommands = ({ binPath, env, timeoutMs, uid }: SlurmCommandsOptions): Slurm => {
+  const slurmEnv = { ...Object.fromEntries(Object.entries(env).filter(([name]) => !NARROWING.test(name))), ...READABLE };
   const run = (name: string, args: readonly string[], onLine: (line: string) => void): Promise<void> =>
-    runLines({ command: join(binPath, name), args, env: { ...env, ...READABLE } }, onLine);
+    runLines({ command: join(binPath, name), args, env: slurmEnv, timeoutMs }, onLine);
   const account = (args: readonly string[], onRun: OnRun, onBadLine: OnBadLine): Promise<void> =>
     run('sacct', ['-a', '-X', '-D', '-n', '-P', ...args, '-o', SACCT_FORMAT], (line) =>
       reading<AccountedRun>({ source: 'sacct', line, parse: parseAccountedRun, take: onRun, onBadLine }),
@@ -64,6 +73,9 @@ export const createSlurmCommands = ({ binPath, env, uid }: SlurmCommandsOptions)
 /** Times as seconds, in UTC, and task lists of any length. */
 const READABLE = { SLURM_TIME_FORMAT: '%s', TZ: 'UTC', SLURM_BITSTR_LEN: '0', LC_ALL: 'C' } as const;
 
+/** squeue(1), sacct(1), "ENVIRONMENT VARIABLES": with some of these in the environment, they leave jobs out, or print of other clusters. */
+const NARROWING = /^(?:SQUEUE_|SACCT_|SLURM_CLUSTERS$)/;
+
 /** sacct takes no seconds since 1970 before 20.11, but always a date; TZ is UTC. */
 const asTime = (argument: string): string =>
   /^\d+$/.test(argument) ? new Date(Number(argument) * 1000).toISOString().slice(0, 19) : argument;
@@ -96,7 +108,13 @@ const reading = <T>(what: {
     row = what.parse(what.line);
   } catch (error) {
     if (!(error instanceof BadLine)) throw error;
-    what.onBadLine({ source: what.source, line: what.line, problem: error.message });
+    const submissionId = submissionIdIn(what.source, what.line);
+    what.onBadLine({
+      source: what.source,
+      line: what.line,
+      problem: error.message,
+      ...(submissionId === undefined ? {} : { submissionId }),
+    });
     return;
   }
   what.take(row);
@@ -121,11 +139,18 @@ const joinedLines = (take: (line: string) => void) => {
 
 /** Run a command to its end. @throws SlurmSilent if it cannot be run, fails, takes too long, or ends within a line */
 const runLines = (
-  { command, args, env }: { command: string; args: readonly string[]; env: Readonly<Record<string, string | undefined>> },
+  { command, args, env, timeoutMs }: { command: string; args: readonly string[]; env: SlurmCommandsOptions['env']; timeoutMs: number },
   onLine: (line: string) => void,
 ): Promise<void> =>
   new Promise((done, fail) => {
-    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: TIMEOUT_MS, killSignal: 'SIGKILL' });
+    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    // What a wrapper has started may outlive it, and hold its output open: so the pipes are closed here, too.
+    const timer = setTimeout(() => {
+      thrown ??= new SlurmSilent(`${command} was not done after ${timeoutMs / 1000} s`);
+      child.kill('SIGKILL');
+      child.stdout.destroy();
+      child.stderr.destroy();
+    }, timeoutMs);
     let rest = '';
     let said = '';
     let thrown: unknown;
@@ -144,8 +169,12 @@ const runLines = (
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
       said = `${said}${chunk}`.slice(0, MAX_ERROR_CHARS);
     });
-    child.once('error', (error) => fail(new SlurmSilent(`${command} cannot be run (${error.message})`, { cause: error })));
+    child.once('error', (error) => {
+      clearTimeout(timer);
+      fail(new SlurmSilent(`${command} cannot be run (${error.message})`, { cause: error }));
+    });
     child.once('close', (status, signal) => {
+      clearTimeout(timer);
       if (thrown !== undefined) fail(thrown);
       else if (status !== 0)
         fail(new SlurmSilent(`${command} ended with ${signal ?? `status ${status}`}: ${said.trim() || 'it said nothing'}`));

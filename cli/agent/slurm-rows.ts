@@ -22,11 +22,12 @@ export const SQUEUE_FORMAT = [
   'EndTime',
   'RestartCnt',
   'tres-alloc',
+  'NodeList',
   'admin_comment',
 ]
   .map((field) => `${field}:|`)
   .join(',');
-const SQUEUE_COLUMNS = 16;
+const SQUEUE_COLUMNS = 17;
 
 export const SACCT_FORMAT =
   'DBIndex,JobIDRaw,JobID,Cluster,User,Account,Partition,State,Submit,Start,End,ElapsedRaw,AllocNodes,AllocTRES,NodeList,AdminComment';
@@ -40,11 +41,37 @@ export class BadLine extends Error {
   override readonly name = 'BadLine';
 }
 
+/** Whose line this is, where the line as a whole makes no sense. A number that no bar follows may have been cut off. */
+export const submissionIdIn = (source: 'squeue' | 'sacct', line: string): string | undefined => {
+  const [jobId = '', arrayId = '', rest] = line.split('|').slice(source === 'squeue' ? 0 : 1);
+  if (rest === undefined || !/^\d{1,20}$/.test(jobId)) return undefined;
+  return /^(\d{1,20})_/.exec(arrayId)?.[1] ?? (/^\d{1,20}(?:\+\d+)?$/.test(arrayId) ? jobId : undefined);
+};
+
+type Five = [string, string, string, string, string];
+type Sixteen = [...Five, ...Five, ...Five, string];
+
 /** @throws BadLine */
 export const parseQueuedJob = (line: string): QueuedJob => {
   const columns = columnsOf(line, SQUEUE_COLUMNS + 1); // The last one ends with a bar, too.
-  const [jobId, arrayId, account, user, partition, state, nodes, maxNodes, cpus, limit, submitted, started, ended, restarts, tres] =
-    columns as [string, string, string, string, string, string, string, string, string, string, string, string, string, string, string];
+  const [
+    jobId,
+    arrayId,
+    account,
+    user,
+    partition,
+    state,
+    nodes,
+    maxNodes,
+    cpus,
+    limit,
+    submitted,
+    started,
+    ended,
+    restarts,
+    tres,
+    nodeList,
+  ] = columns.slice(0, 16) as Sixteen;
   return {
     jobId: numberOf('JobID', jobId),
     ...submissionOf(jobId, arrayId),
@@ -61,6 +88,7 @@ export const parseQueuedJob = (line: string): QueuedJob => {
     endedAt: timeOf('EndTime', ended),
     restarts: countOf('RestartCnt', restarts),
     tres: textOf(tres),
+    nodeList: textOf(nodeList),
     ...holdIn(columns[SQUEUE_COLUMNS - 1] as string),
   };
 };
@@ -70,9 +98,14 @@ export const parseAccountedRun = (line: string): AccountedRun => {
   const columns = columnsOf(line, SACCT_COLUMNS);
   const [dbIndex, jobId, arrayId, cluster, user, account, partition, state, submitted, started, ended, , nodes, tres, nodeList] =
     columns as [string, string, string, string, string, string, string, string, string, string, string, string, string, string, string];
+  const stateName = stateOf(state);
+  const submittedAt = required('Submit', timeOf('Submit', submitted));
   const endedAt = timeOf('End', ended);
   // A job that was cancelled while it waited has a start in some versions, but never had a node.
   const hadNodes = countOf('AllocNodes', nodes) > 0 && nodeList !== 'None assigned';
+  const startedAt = hadNodes ? timeOf('Start', started) : null;
+  // A clock was set back: what it cost is not to be seen, and it was not nothing.
+  if (startedAt !== null && endedAt !== null && endedAt < startedAt) throw new BadLine(`ends (${ended}) before it starts (${started})`);
   return {
     dbIndex: numberOf('DBIndex', dbIndex),
     jobId: numberOf('JobIDRaw', jobId),
@@ -81,15 +114,19 @@ export const parseAccountedRun = (line: string): AccountedRun => {
     user,
     account: account.toLowerCase(),
     partition,
-    state: stateOf(state),
-    submittedAt: required('Submit', timeOf('Submit', submitted)),
-    startedAt: hadNodes ? timeOf('Start', started) : null,
+    state: stateName,
+    submittedAt,
+    startedAt: begunAt(startedAt, submittedAt),
     endedAt,
     nodes: hadNodes ? countOf('AllocNodes', nodes) : 0,
     tres,
     ...holdIn(columns[SACCT_COLUMNS - 1] as string),
   };
 };
+
+/** After a change of size, a row has the start of the job's first row, and the time of the change as that of its submission. */
+const begunAt = (startedAt: EpochSeconds | null, submittedAt: EpochSeconds): EpochSeconds | null =>
+  startedAt === null ? null : Math.max(startedAt, submittedAt);
 
 const HOLD_MARK = /(?:^|\s)asbb:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?=\s|$)/gi;
 
@@ -115,7 +152,7 @@ const columnsOf = (line: string, count: number): string[] => {
 const submissionOf = (jobId: string, arrayId: string): { submissionId: string; tasks?: TaskSet } => {
   const at = arrayId.indexOf('_');
   if (at === -1) return { submissionId: jobId };
-  return { submissionId: numberOf('the array', arrayId.slice(0, at)), tasks: tasksOf(arrayId.slice(at + 1)) };
+  return { submissionId: numberOf('JobID', arrayId.slice(0, at)), tasks: tasksOf(arrayId.slice(at + 1)) };
 };
 
 const tasksOf = (text: string): TaskSet => {
@@ -124,13 +161,13 @@ const tasksOf = (text: string): TaskSet => {
   try {
     return parseArraySpec(list).ranges;
   } catch (error) {
-    if (error instanceof BudgetError) throw new BadLine(`'${text}' are no tasks of an array`, { cause: error });
+    if (error instanceof BudgetError) throw new BadLine(`has tasks '${text}', which are none of an array`, { cause: error });
     throw error;
   }
 };
 
 const numberOf = (column: string, text: string): string => {
-  if (!/^\d{1,20}$/.test(text)) throw new BadLine(`${column} '${text}' is no number`);
+  if (!/^\d{1,20}$/.test(text)) throw new BadLine(`has ${column} '${text}', which is no number`);
   return text;
 };
 
@@ -140,18 +177,22 @@ const COUNT_SUFFIXES: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 10
 const countOf = (column: string, text: string): number => {
   if (text === '' || text === 'N/A') return 0;
   const match = /^(?:\d+-)?(\d{1,10})([KM]?)$/.exec(text);
-  if (match === null) throw new BadLine(`${column} '${text}' is no count`);
+  if (match === null) throw new BadLine(`has ${column} '${text}', which is no count`);
   return Number(match[1]) * (COUNT_SUFFIXES[match[2] ?? ''] as number);
 };
 
+/** The last second of the year 9999: what follows has no date in ISO 8601. */
+const LATEST = 253_402_300_799;
+
 const timeOf = (column: string, text: string): EpochSeconds | null => {
   if (text === '' || text === 'N/A' || text === 'None' || text === 'Unknown' || text === 'NONE' || text === '0') return null;
-  if (!/^\d{1,12}$/.test(text)) throw new BadLine(`${column} '${text}' is no time in seconds since 1970`);
+  if (!/^\d{1,12}$/.test(text) || Number(text) > LATEST)
+    throw new BadLine(`has ${column} '${text}', which is no time in seconds since 1970`);
   return Number(text);
 };
 
 const required = (column: string, time: EpochSeconds | null): EpochSeconds => {
-  if (time === null) throw new BadLine(`${column} is empty`);
+  if (time === null) throw new BadLine(`has no ${column}`);
   return time;
 };
 
@@ -160,7 +201,7 @@ const textOf = (text: string): string => (text === 'N/A' || text === '(null)' ||
 /** "CANCELLED by 1001" */
 const stateOf = (text: string): string => {
   const [name = ''] = text.split(' ');
-  if (!/^[A-Z_]+$/.test(name)) throw new BadLine(`State '${text}' is no state of Slurm`);
+  if (!/^[A-Z_]+$/.test(name)) throw new BadLine(`has State '${text}', which is no state of Slurm`);
   return name;
 };
 
@@ -171,6 +212,6 @@ const limitOf = (text: string): number | null => {
   } catch (error) {
     if (!(error instanceof BudgetError)) throw error;
     if (/^[A-Za-z_/]*$/.test(text)) return null;
-    throw new BadLine(`TimeLimit '${text}' is no time`, { cause: error });
+    throw new BadLine(`has TimeLimit '${text}', which is no time`, { cause: error });
   }
 };

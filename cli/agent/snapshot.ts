@@ -1,6 +1,6 @@
 // One look at squeue: which submissions are still alive. Only a whole look may say that something is not there.
 import type { OnBadLine, QueuedJob, Slurm, TaskSet } from '#cli/agent/ports';
-import { SlurmSilent } from '#cli/agent/ports';
+import { SlurmSilent, sentenceOfUnread } from '#cli/agent/ports';
 
 /** Slurm, "Job State Codes": nothing follows in this run or any other, unless somebody requeues the job. Any other state is alive. */
 const OVER: ReadonlySet<string> = new Set([
@@ -22,6 +22,8 @@ const WITH_NODES: ReadonlySet<string> = new Set(['RUNNING', 'SUSPENDED', 'STOPPE
 
 export const hasNodes = (job: QueuedJob): boolean => WITH_NODES.has(job.state) && job.startedAt !== null;
 
+export const isEnding = ({ state }: QueuedJob): boolean => ENDING.has(state);
+
 export type Liveness = 'alive' | 'ending' | 'gone';
 
 /** All that squeue shows of one job, one array or one component of a het job, as far as it is not over. */
@@ -33,6 +35,8 @@ export interface Submission {
 export interface Snapshot {
   /** False: squeue failed or printed something unreadable, so what is missing here may be there all the same. */
   readonly isWhole: boolean;
+  /** Whether all that this look should show of a submission is here, nothing being all, too. */
+  shows(submissionId: string): boolean;
   /** Why it is not. */
   readonly problem?: string;
   readonly submissions: ReadonlyMap<string, Submission>;
@@ -47,7 +51,9 @@ export interface Snapshot {
 export const takeSnapshot = async (slurm: Slurm, onBadLine: OnBadLine): Promise<Snapshot> => {
   const submissions = new Map<string, { id: string; jobs: QueuedJob[] }>();
   const over: QueuedJob[] = [];
+  const unread = new Set<string>();
   let problem: string | undefined;
+  let isAnybodyMissing = false;
   let jobCount = 0;
   try {
     await slurm.queue(
@@ -62,17 +68,21 @@ export const takeSnapshot = async (slurm: Slurm, onBadLine: OnBadLine): Promise<
         else submission.jobs.push(job);
       },
       (bad) => {
-        problem ??= `squeue: a line ${bad.problem}`;
+        problem ??= sentenceOfUnread(bad);
+        if (bad.submissionId === undefined) isAnybodyMissing = true;
+        else unread.add(bad.submissionId);
         onBadLine(bad);
       },
     );
   } catch (error) {
     if (!(error instanceof SlurmSilent)) throw error;
     problem ??= error.message;
+    isAnybodyMissing = true;
   }
   const tasksAlive = new Map<string, (index: number) => Liveness>();
   return {
     isWhole: problem === undefined,
+    shows: (submissionId) => !isAnybodyMissing && !unread.has(submissionId),
     ...(problem === undefined ? {} : { problem }),
     submissions,
     over,

@@ -25,28 +25,32 @@ const State = z.strictObject({
 export type AgentState = z.output<typeof State>;
 
 export interface StateFile {
-  /** Undefined: there is none. One that cannot be used is moved aside and complained about. */
-  read(): AgentState | undefined;
+  /** Undefined: there is none. One that cannot be used, or is another cluster's, is complained about, and kept when one is written. */
+  read(cluster: string): AgentState | undefined;
   /** Written whole or not at all, and only if it says something new. */
   write(state: AgentState): void;
 }
 
 export const createStateFile = (path: string, complain: (sentence: string) => void): StateFile => {
+  const refusedPath = `${path}.refused`;
+  let isRefused = false;
   let written = '';
   return {
-    read: () => {
+    read: (cluster) => {
       const content = contentOf(path);
       if (content === undefined) return undefined;
-      const state = parse(content);
+      const state = parse(content, cluster);
       if (typeof state !== 'string') return state;
-      const aside = `${path}.aside`;
-      renameSync(path, aside);
-      complain(`the state file ${path} ${state}: it is kept as ${aside}, and this agent looks back further instead`);
+      isRefused = true;
+      complain(`the state file ${path} ${state}: it is kept as ${refusedPath}, and this agent looks back further instead`);
       return undefined;
     },
     write: (state) => {
       const content = `${JSON.stringify(state)}\n`;
       if (content === written) return;
+      // Not when it is read: a dry run leaves everything where it is.
+      if (isRefused) renameSync(path, refusedPath);
+      isRefused = false;
       writeAtomically(path, content);
       written = content;
     },
@@ -57,12 +61,13 @@ export const createStateFile = (path: string, complain: (sentence: string) => vo
 export const readOnly = ({ read }: StateFile): StateFile => ({ read, write: () => undefined });
 
 /** The state, or what is wrong with it. */
-const parse = (content: string): AgentState | string => {
+const parse = (content: string, cluster: string): AgentState | string => {
   try {
     const value = JSON.parse(content) as { v?: unknown };
     if (typeof value?.v === 'number' && value.v > VERSION) return `is of a later version of asbb (${value.v})`;
     const state = State.safeParse(value);
-    return state.success ? state.data : 'does not look like one';
+    if (!state.success) return 'does not look like one';
+    return state.data.cluster === cluster ? state.data : `is of cluster ${state.data.cluster}, and this agent serves ${cluster}`;
   } catch {
     return 'is cut off or no JSON';
   }

@@ -1,7 +1,7 @@
 // Whose a run is: the hold that its job was bound to. A run is booked once for each hold, so the answer must be the same each
 // time that its row is read, by another agent too, and after a site's script has overwritten its admin_comment.
 import { attempt, type Desk } from '#cli/agent/desk';
-import { forcedIdOf } from '#cli/agent/forced-id';
+import { forcedIdOf, isForcedId, MAX_FORCED_PER_JOB } from '#cli/agent/forced-id';
 import type { Holds, TrackedHold } from '#cli/agent/holds';
 import type { EpochSeconds } from '#cli/agent/ports';
 import { type EndedRun, isoOf } from '#cli/agent/runs';
@@ -27,24 +27,66 @@ export type Whose = Owner | 'nobody' | 'later';
 /** Finds owners, and asks once for each job. */
 export const createWhose = (desk: Desk, parts: WhoseParts): ((run: EndedRun) => Promise<Whose>) => {
   const asked = new Map<string, Promise<string | undefined | 'later'>>();
-  return async (run) => {
+  const first = async (run: EndedRun): Promise<Whose> => {
     const known = parts.holds.ofRun(run);
-    if (known !== undefined) {
-      // A requeue between two looks: bound by its new time, the job is found even when its hold has ended.
-      const isNew = !known.submittedAts.includes(run.submittedAt);
-      return isNew && !(await bound(desk, parts, { holdId: known.holdId, run })) ? 'later' : ownerOf(parts, known.holdId);
-    }
-    if (run.holdId === undefined && !isOwed(desk, parts, run)) return 'nobody';
+    if (known?.submittedAts.includes(run.submittedAt) === true) return { holdId: known.holdId, tracked: known };
+    const maybe = known ?? parts.holds.maybeOfRun(run);
+    if (maybe === undefined && run.holdId === undefined && !isOwed(desk, parts, run)) return 'nobody';
     const key = `${run.submissionId}@${run.submittedAt}`;
     const linked = asked.get(key) ?? linkOf(desk, run);
     asked.set(key, linked);
     const holdId = await linked;
     if (holdId === 'later') return 'later';
     if (holdId !== undefined) return ownerOf(parts, holdId);
+    // A requeue between two looks: bound by its new time, the job is found even when its hold has ended.
+    if (maybe !== undefined) return (await bound(desk, parts, { holdId: maybe.holdId, run })) ? ownerOf(parts, maybe.holdId) : 'later';
     if (run.holdId === undefined) return ownerOf(parts, forcedIdOf(desk, run, 0));
     if (parts.unbound.has(run.holdId) && !(await bound(desk, parts, { holdId: run.holdId, run }))) return 'later';
     return ownerOf(parts, run.holdId);
   };
+  return async (run) => {
+    const owner = await first(run);
+    return typeof owner === 'string' ? owner : bookedBefore(desk, parts, { run, owner });
+  };
+};
+
+/**
+ * A job may have had several holds: one that it names, and forced ones after each other. What was booked against one stays
+ * there, whichever is open now.
+ */
+const bookedBefore = async (desk: Desk, parts: WhoseParts, { run, owner }: { run: EndedRun; owner: Owner }): Promise<Whose> => {
+  for (const holdId of othersOf(desk, run, owner)) {
+    const booked = await isBooked(desk, { holdId, runId: run.runId });
+    if (booked === 'later') return 'later';
+    if (booked) return ownerOf(parts, holdId);
+  }
+  return owner;
+};
+
+/** In almost every case there are none: the job names its hold, and that is the one. */
+const othersOf = (desk: Desk, run: EndedRun, { holdId }: Owner): string[] => {
+  const others = run.holdId === undefined || run.holdId === holdId ? [] : [run.holdId];
+  // A run without a mark may have been booked late, before its hold was known.
+  if (!isForcedId(holdId)) return run.holdId === undefined ? [forcedIdOf(desk, run, 0)] : others;
+  for (let n = 0; n < MAX_FORCED_PER_JOB; n += 1) {
+    const forced = forcedIdOf(desk, run, n);
+    if (forced === holdId) break;
+    others.push(forced);
+  }
+  return others;
+};
+
+const isBooked = async (desk: Desk, { holdId, runId }: { holdId: string; runId: string }): Promise<boolean | 'later'> => {
+  let isUnknown = false;
+  const run = await attempt(
+    desk,
+    () => desk.api.request('showRun', { path: { hold_id: holdId, run_id: runId } }),
+    () => {
+      isUnknown = true;
+      return undefined;
+    },
+  );
+  return run === undefined && !isUnknown ? 'later' : run !== undefined;
 };
 
 const ownerOf = ({ holds }: WhoseParts, holdId: string): Owner => ({ holdId, tracked: holds.get(holdId) });

@@ -16,7 +16,7 @@ export const agentCommand = (shell: Shell): Command =>
     .option('--once', 'look once, print what was done, and end')
     .option('--interval <duration>', 'how often to look (default: agent.interval, or 15s)')
     .option('--state <file>', 'what it remembers from one start to the next (default: agent.state_file)')
-    .option('--dry-run', 'print what it would do, and do nothing')
+    .option('--dry-run', 'look once, print what it would do, and do nothing')
     .action((options: AgentOptions, command: Command) =>
       shell.run(command, async (context) => (await import('#cli/commands/run-agent')).runAgent(context, options)),
     );

@@ -4,10 +4,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type Agent, createAgent, type Drains, type PassReport, sendTo } from '#cli/agent/agent';
-import { asideIn } from '#cli/agent/aside';
-import { onlyPrinting } from '#cli/agent/dry-run';
+import { asideIn, type KeepAside } from '#cli/agent/aside';
+import { onlyPrinting, type WouldDo } from '#cli/agent/dry-run';
 import { findGuardConf, type GuardConf, readGuardConf } from '#cli/agent/guard-conf';
-import { createHealthFile } from '#cli/agent/health';
+import { createHealthFile, wireReportOf } from '#cli/agent/health';
 import { SlurmSilent } from '#cli/agent/ports';
 import type { SendRuns } from '#cli/agent/settle';
 import { createSlurmCommands } from '#cli/agent/slurm-commands';
@@ -43,9 +43,12 @@ export const runAgent = async (context: Context, options: AgentOptions): Promise
   const api = await context.api({ endpoint: guard?.endpoint, region: guard?.region });
   const complain = withoutRepeats(context);
   const stateFile = options.state ?? config.agent.stateFile ?? join(stateFolderOf(context), 'agent.json');
-  const agent = agentOf(context, { options, config, guard, api, complain, stateFile });
+  const would: WouldDo[] = [];
+  const agent = agentOf(context, { options, config, guard, api, complain, stateFile, tellWould: wouldTeller(context, would) });
   const health = createHealthFile(`${stateFile}.health`, context.now);
-  if (options.once === true) return once(context, agent, options.dryRun === true ? undefined : health);
+  // Nothing is done, so looking again would only say the same again.
+  if (options.dryRun === true) return once(context, agent, { would });
+  if (options.once === true) return once(context, agent, { health });
   return loop(context, { agent, health, intervalMs, complain });
 };
 
@@ -56,16 +59,25 @@ interface Parts {
   readonly api: ApiClient;
   readonly complain: (sentence: string) => void;
   readonly stateFile: string;
+  readonly tellWould: (would: WouldDo) => void;
 }
 
-const agentOf = (context: Context, { options, config, guard, api: real, complain, stateFile }: Parts): Agent => {
+/** People read it as it comes; programs get it in the report. */
+const wouldTeller =
+  (context: Context, would: WouldDo[]): Parts['tellWould'] =>
+  (each) => {
+    if (context.format === 'table') context.print(`would ${each.method} ${each.path} ${JSON.stringify(each.body)}\n`);
+    else would.push(each);
+  };
+
+const agentOf = (context: Context, { options, config, guard, api: real, complain, stateFile, tellWould }: Parts): Agent => {
   const isDry = options.dryRun === true;
-  const api = isDry ? onlyPrinting(real, context.print) : real;
+  const api = isDry ? onlyPrinting(real, tellWould) : real;
   const state = createStateFile(stateFile, complain);
   const cluster = config.slurm.cluster ?? guard?.cluster;
   const aside = asideIn(`${stateFile}.aside`, { complain, now: context.now });
   return createAgent({
-    slurm: createSlurmCommands({ binPath: config.slurm.binPath, env: context.env, uid: process.getuid?.() ?? 0 }),
+    slurm: createSlurmCommands({ ...config.slurm, env: context.env, uid: process.getuid?.() ?? 0 }),
     api,
     guard: guard ?? { guards: () => false },
     settings: {
@@ -80,9 +92,17 @@ const agentOf = (context: Context, { options, config, guard, api: real, complain
     now: context.now,
     sha256,
     complain,
-    keepAside: isDry ? ({ reason }) => complain(reason) : aside,
+    keepAside: isDry ? onlySaid(complain) : aside,
   });
 };
+
+/** For a dry run. */
+const onlySaid =
+  (complain: (sentence: string) => void): KeepAside =>
+  ({ reason }) => {
+    complain(reason);
+    return true;
+  };
 
 const drainsOf = ({
   config,
@@ -137,12 +157,17 @@ const sendToBus = (bus: string): SendRuns => {
 
 // --- how often ----------------------------------------------------------------------------------------------------------
 
-const once = async (context: Context, agent: Agent, health: ReturnType<typeof createHealthFile> | undefined): Promise<ExitCode> => {
+const once = async (
+  context: Context,
+  agent: Agent,
+  { health, would }: { health?: ReturnType<typeof createHealthFile>; would?: readonly WouldDo[] },
+): Promise<ExitCode> => {
   const report = await agent.pass().catch((error: unknown) => {
+    if (error instanceof Error) health?.failed(error.message);
     throw error instanceof SlurmSilent ? failure(`Slurm does not answer: ${error.message}`, { cause: error }) : error;
   });
   health?.passed(report);
-  await printReport(context, report);
+  await printReport(context, report, would);
   for (const problem of report.problems) context.complain(problem);
   return report.problems.length === 0 ? EXIT.ok : EXIT.failed;
 };
@@ -242,13 +267,12 @@ const doneIn = ({ counts }: PassReport): string =>
     .map(([name, label]) => `${label} ${counts[name as keyof typeof counts]}`)
     .join(', ');
 
-const printReport = async (context: Context, report: PassReport): Promise<void> => {
-  const { counts, unknownAccounts, ...rest } = report;
+const printReport = async (context: Context, report: PassReport, would: readonly WouldDo[] | undefined): Promise<void> => {
   if (context.format !== 'table') {
-    printJson(context, { ...rest, ...counts, unknown_accounts: unknownAccounts });
+    printJson(context, { ...wireReportOf(report), ...(would === undefined ? {} : { would }) });
     return;
   }
-  const unknown = Object.entries(unknownAccounts).map(([account, jobs]) => `${account} (${jobs})`);
+  const unknown = Object.entries(report.unknownAccounts).map(([account, jobs]) => `${account} (${jobs})`);
   await printPairs(context, [
     ['Cluster', report.cluster],
     ['Jobs in the queue', String(report.jobs)],
@@ -279,8 +303,10 @@ const guardOf = (context: Context, config: Config): GuardConf | undefined => {
   return undefined;
 };
 
-/** root has a place of its own; anybody else a folder at home. */
+/** systemd names one; root has a place of its own; anybody else a folder at home. */
 const stateFolderOf = ({ env, folders }: Context): string => {
+  const [ofService] = (env.STATE_DIRECTORY ?? '').split(':'); // systemd.exec(5)
+  if (ofService?.startsWith('/') === true) return ofService;
   if (process.getuid?.() === 0) return '/var/lib/asbb';
   const stateHome = env.XDG_STATE_HOME;
   return join(stateHome?.startsWith('/') === true ? stateHome : join(folders.home, '.local', 'state'), 'asbb');

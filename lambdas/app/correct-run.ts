@@ -1,18 +1,20 @@
 import { CHANGED, notBefore, untilBooked } from '#app/book';
 import type { AccountChange, Booking, World } from '#app/ports';
+import { chargeOf, type RunReport } from '#app/settle-runs';
 import { BudgetError, invalid } from '#domain/errors';
 import type { Hold } from '#domain/hold';
 import { type Entry, spendAvailable } from '#domain/ledger';
 import type { MicroUsd } from '#domain/money';
 import { type BookedRun, MAX_CORRECTIONS } from '#domain/run';
 
-export interface CorrectRequest {
+interface Correction {
   readonly holdId: string;
   readonly runId: string;
-  readonly actualCost: MicroUsd;
   readonly correctionId: string;
   readonly note: string;
 }
+/** What the run cost, or what it used: that is priced as when it was booked. */
+export type CorrectRequest = Correction & ({ readonly actualCost: MicroUsd } | { readonly report: RunReport });
 
 /**
  * Mend the cost of a booked run with one more entry; nothing is rewritten in the ledger. The same correction again changes
@@ -21,11 +23,12 @@ export interface CorrectRequest {
  */
 export const correctRun = (world: World, request: CorrectRequest): Promise<BookedRun> =>
   untilBooked(world, async () => {
-    const { holdId, runId, correctionId, actualCost } = request;
+    const { holdId, runId, correctionId } = request;
     const run = await world.store.readRun({ owner: holdId, runId });
     if (run === undefined) throw new BudgetError('run_not_found', `hold ${holdId} has no run ${runId}`, { hold_id: holdId, run_id: runId });
     const earlier = run.corrections.find((each) => each.correctionId === correctionId);
-    if (earlier?.cost === actualCost) return run;
+    // The price of what was used may have changed since: the correction was made at the first.
+    if (earlier !== undefined && ('report' in request || earlier.cost === request.actualCost)) return run;
     if (earlier !== undefined) {
       throw new BudgetError(
         'run_conflict',
@@ -36,6 +39,7 @@ export const correctRun = (world: World, request: CorrectRequest): Promise<Booke
     if (run.corrections.length >= MAX_CORRECTIONS)
       throw invalid('correction_id', `run ${runId} was corrected ${MAX_CORRECTIONS} times, the most that is kept`);
     const hold = await world.store.readHold(holdId);
+    const actualCost = 'report' in request ? await chargeOf(world, request.report, hold) : request.actualCost;
     const after = { ...run, cost: actualCost, corrections: [...run.corrections, { correctionId, cost: actualCost }] };
     const booking = bookingOf(world, { run, after, hold, note: request.note });
     return (await world.store.commit(booking)).booked ? after : CHANGED;

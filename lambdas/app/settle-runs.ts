@@ -131,6 +131,12 @@ const runIdOf = (report: RunReport, hold: Hold): string => {
   throw invalid('run_id', 'is required for a run of an array, whose hold has many');
 };
 
+/** What a run is charged for what it really used: nothing, if the site writes it off. */
+export const chargeOf = async (world: World, report: RunReport, hold: Hold | undefined): Promise<MicroUsd> => {
+  if (hold === undefined) return costWithoutHold(world, report);
+  return isWrittenOff(report, hold) ? 0n : costOfReport(world, report, hold);
+};
+
 /** At the prices locked in the hold, wherever they cover the partition that the run was in. */
 const costOfReport = async (world: World, report: RunReport, hold: Hold): Promise<MicroUsd> => {
   if (report.actualCost !== undefined) return report.actualCost;
@@ -238,18 +244,21 @@ const compose = (world: World, draft: Draft, booked: ReadonlyMap<string, BookedR
 type SettledOrLate = Omit<Settled, 'hold'> & { readonly hold?: Hold };
 
 const settleReport = (hold: Hold, report: RunReport, cost: MicroUsd, at: Instant): SettledOrLate => {
-  const rate = hold.terms.rates.find(({ partition }) => partition === (report.partition ?? hold.terms.partition));
-  const state = report.state ?? null;
   return settle(
     hold,
     {
       cost,
-      final: report.final ?? !isRestartedState(state),
-      writtenOff: isNodeFailure(state) && (rate?.writeOffNodeFailures ?? false),
+      final: report.final ?? !isRestartedState(report.state ?? null),
+      writtenOff: isWrittenOff(report, hold),
       tasks: report.tasks,
     },
     at,
   );
+};
+
+const isWrittenOff = ({ state, partition: name }: RunReport, { terms }: Hold): boolean => {
+  const rate = terms.rates.find(({ partition }) => partition === (name ?? terms.partition));
+  return isNodeFailure(state ?? null) && (rate?.writeOffNodeFailures ?? false);
 };
 
 const lateWithoutHold = (cost: MicroUsd): SettledOrLate => ({

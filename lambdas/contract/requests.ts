@@ -158,7 +158,21 @@ export type ReconcileFields = z.output<typeof ReconcileRequest>;
 /** What its sender writes. */
 export type ReconcileBody = z.input<z.ZodObject<typeof reconcileShape>>;
 export const RunsRequest = exactly({ runs: z.array(Run).min(1).max(MAX_RUNS_PER_BATCH) });
-export const CorrectRequest = exactly({ actual_cost: usdFromZero, correction_id: id(128), note: text(500) });
+/** What the run cost, or what it used, as when it was booked: slurmdbd may say something else of a run later. */
+export const CorrectRequest = exactly({
+  actual_cost: runShape.actual_cost,
+  elapsed_seconds: runShape.elapsed_seconds,
+  partition: runShape.partition,
+  instances: runShape.instances,
+  nodes: runShape.nodes,
+  cpus: runShape.cpus,
+  memory: runShape.memory,
+  gpus: runShape.gpus,
+  started_at: runShape.started_at,
+  state: runShape.state,
+  correction_id: id(128),
+  note: text(500),
+}).refine(hasOneCost, costProblem);
 
 export const BindRequest = exactly({ cluster: clusterName, job_id: jobId, submitted_at: instant, instances: instances.optional() });
 export const ExtendRequest = exactly({ expires_at: instant });

@@ -30,6 +30,7 @@ export const ROUTES = {
   extendHold: at('agent', 'POST', '/holds/{hold_id}/extend'),
   releaseHold: at('agent', 'POST', '/holds/{hold_id}/release'),
   settleRuns: at('agent', 'POST', '/holds/{hold_id}/runs'),
+  showRun: at('agent', 'GET', '/holds/{hold_id}/runs/{run_id}'),
   correctRun: at('agent', 'POST', '/holds/{hold_id}/runs/{run_id}/correct'),
   showHold: at('agent', 'GET', '/holds/{hold_id}'),
   showJob: at('agent', 'GET', '/jobs/{cluster}/{job_id}'),

@@ -27,7 +27,7 @@ import {
 } from '#contract/requests';
 import { toReport, toSettling, wherefrom } from '#contract/run-report';
 import { BudgetError } from '#domain/errors';
-import { clusterAnswer, holdAnswer, holdDetailAnswer, jobLinkAnswer, settlementAnswer } from '#http/answers';
+import { clusterAnswer, holdAnswer, holdDetailAnswer, jobLinkAnswer, runRecord, settlementAnswer } from '#http/answers';
 import { ok, pageOf, type RoutesOf, route } from '#http/route';
 import { toJob } from '#http/to-domain';
 
@@ -43,11 +43,22 @@ const settleRunsRoute = route({ path: HoldPath, body: RunsRequest }, async ({ pa
   return ok({ results: runs.map((run) => settlementAnswer(run, run.owner)) });
 });
 
+// Under the hold's id also where no hold was known: a run that was booked late is found by the name that it was booked under.
+const showRun = route({ path: RunPath }, async ({ path }, { store }) => {
+  const run = await store.readRun({ owner: path.hold_id, runId: path.run_id });
+  if (run === undefined)
+    throw new BudgetError('run_not_found', `hold ${path.hold_id} has no run ${path.run_id}`, {
+      hold_id: path.hold_id,
+      run_id: path.run_id,
+    });
+  return ok(runRecord(run));
+});
+
 const correctRunRoute = route({ path: RunPath, body: CorrectRequest }, async ({ path, body }, world) => {
   const run = await correctRun(world, {
     holdId: path.hold_id,
     runId: path.run_id,
-    actualCost: body.actual_cost,
+    ...(body.actual_cost === undefined ? { report: toReport({ ...body, tasks: 1 }) } : { actualCost: body.actual_cost }),
     correctionId: body.correction_id,
     note: body.note,
   });
@@ -144,6 +155,7 @@ export const agentRoutes: RoutesOf<'agent'> = {
   extendHold: extendHoldRoute,
   releaseHold: releaseHoldRoute,
   settleRuns: settleRunsRoute,
+  showRun,
   correctRun: correctRunRoute,
   showHold,
   showJob,

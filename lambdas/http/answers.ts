@@ -181,7 +181,7 @@ const settlementMessage = (run: BookedRun): string => {
   return `${charged}, ${formatUsd(run.refund)} returned`;
 };
 
-const runRecord = (run: BookedRun) => ({
+export const runRecord = (run: BookedRun) => ({
   run_id: run.runId,
   actual_charge: toUsd(run.cost),
   original_hold: toUsd(run.share),

@@ -30,6 +30,7 @@ const CALLERS: Readonly<Record<Operation, readonly Exclude<Caller, 'admin'>[]>> 
   settleRuns: ['agent'],
   correctRun: ['agent'],
   showHold: ['agent', 'viewer'],
+  showRun: ['agent', 'viewer'],
   showJob: ['agent', 'viewer'],
   listHoldsOfCluster: ['agent', 'viewer'],
   beatCluster: ['agent'],

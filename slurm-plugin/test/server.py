@@ -10,7 +10,8 @@ import threading
 import time
 
 LIFETIME_S = 300
-state = {"health": "200", "expires": "2099-01-01T00:00:00Z", "key": "AKIDIMDS", "calls": 0, "probes": 0, "connections": 0}
+state = {"health": "200", "expires": "2099-01-01T00:00:00Z", "key": "AKIDIMDS", "calls": 0, "probes": 0, "connections": 0,
+         "handshakes": 0}
 lock = threading.Lock()
 
 
@@ -218,7 +219,11 @@ def accept(listener, context):
 
 def welcome(conn, context):
     try:
-        serve(context.wrap_socket(conn, server_side=True) if context else conn)
+        if context:
+            conn = context.wrap_socket(conn, server_side=True)
+            with lock:
+                state["handshakes"] += 1
+        serve(conn)
     except OSError:  # a client that does not believe us
         conn.close()
 

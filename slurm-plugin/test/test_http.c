@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <fcntl.h>
+#include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -329,6 +330,56 @@ static void tls_is_verified_and_shaken_hands_for_once(void **state)
 	fixture_folder_remove(folder);
 }
 
+#define MANY 1000
+
+static json_int_t _handshakes(const struct fixture_server *secure)
+{
+	char body[8192];
+	json_t *root;
+	json_int_t count;
+
+	fixture_server_get(secure, "/state", body, sizeof(body));
+	root = json_loads(body, 0, NULL);
+	assert_non_null(root);
+	count = json_integer_value(json_object_get(root, "handshakes"));
+	json_decref(root);
+	return count;
+}
+
+/* As submissions that come one after the other, each with a connection out of the pool. */
+static void a_thousand_calls_are_one_handshake(void **state)
+{
+	struct fixture_server secure;
+	char folder[256], certificate[300], url[128];
+	const struct asbb_http_options options = { .connections = 4, .connect_timeout_ms = 5000, .ca_file = certificate };
+	const struct asbb_http_request request = { .method = "GET", .url = url };
+	struct asbb_http_answer answer;
+	struct asbb_http *http;
+	long connects = 0;
+
+	(void)state;
+	fixture_folder_make(folder);
+	assert_true(snprintf(certificate, sizeof(certificate), "%s/cert.pem", folder) > 0);
+	fixture_certificate_make(certificate);
+	fixture_server_start_tls(&secure, certificate);
+	assert_true(snprintf(url, sizeof(url), "https://localhost:%d/ok", secure.tls_port) > 0);
+	http = asbb_http_create(&options, error);
+	assert_non_null(http);
+	for (int i = 0; i < MANY; i++) {
+		struct asbb_connection *connection = asbb_http_take(http, asbb_monotonic_ms() + 1000);
+
+		assert_non_null(connection);
+		assert_int_equal(asbb_http_call(http, connection, &request, asbb_monotonic_ms() + 10000, &answer), ASBB_OK);
+		connects += answer.connects;
+		asbb_http_give(http, connection);
+	}
+	assert_int_equal(connects, 1);
+	assert_int_equal(_handshakes(&secure), 1);
+	asbb_http_destroy(http);
+	fixture_server_stop(&secure);
+	fixture_folder_remove(folder);
+}
+
 static void a_ca_file_that_is_not_there_is_said(void **state)
 {
 	const struct asbb_http_options options = { .connections = 1, .connect_timeout_ms = 500, .ca_file = "/nowhere/ca.pem" };
@@ -373,6 +424,7 @@ int main(void)
 		cmocka_unit_test(names_are_looked_up_beforehand),
 		cmocka_unit_test(sockets_close_on_exec),
 		cmocka_unit_test(tls_is_verified_and_shaken_hands_for_once),
+		cmocka_unit_test(a_thousand_calls_are_one_handshake),
 		cmocka_unit_test(a_ca_file_that_is_not_there_is_said),
 		cmocka_unit_test(threads_share_a_pool),
 	};

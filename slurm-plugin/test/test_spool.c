@@ -2,11 +2,12 @@
 #include "fixture.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "spool.h"
@@ -117,28 +118,40 @@ static void a_lock_is_not_waited_for_longer_than_it_may(void **state)
 	assert_int_equal(_append("y\n", ASBB_SPOOL_MAX), ASBB_OK);
 }
 
-/* The reader renames, locks, reads: a line is in the old file or in the new one, whole, and never in neither. */
+enum { WRITERS = 8, LINES = 50, READER_US = 5000 };
+
+static atomic_int writing, failed;
+
+static void *_write_lines(void *arg)
+{
+	char error[ASBB_ERROR_MAX];
+
+	(void)arg;
+	for (int i = 0; i < LINES; i++) {
+		if (asbb_spool_append(path, ASBB_SPOOL_MAX, "0123456789\n", 11, error) != ASBB_OK)
+			failed++;
+	}
+	writing--;
+	return NULL;
+}
+
+/*
+ * The reader renames, locks, reads: a line is in the old file or in the new one, whole, and never in neither. And nobody is
+ * turned away because others write.
+ */
 static void no_line_is_lost_while_a_reader_takes_files_over(void **state)
 {
-	enum { WRITERS = 4, LINES = 50 };
-	int writers[WRITERS], seen = 0, alive = WRITERS;
+	pthread_t writers[WRITERS];
+	int seen = 0;
 
 	(void)state;
-	for (int w = 0; w < WRITERS; w++) {
-		writers[w] = fork();
-		assert_true(writers[w] >= 0);
-		if (writers[w] == 0) {
-			char error[ASBB_ERROR_MAX];
-			int failed = 0;
-
-			for (int i = 0; i < LINES; i++)
-				failed += asbb_spool_append(path, ASBB_SPOOL_MAX, "0123456789\n", 11, error) != ASBB_OK;
-			_exit(failed ? 1 : 0);
-		}
-	}
-	while (alive > 0 || access(path, F_OK) == 0) {
+	writing = WRITERS;
+	failed = 0;
+	for (size_t w = 0; w < WRITERS; w++)
+		assert_int_equal(pthread_create(&writers[w], NULL, _write_lines, NULL), 0);
+	while (writing > 0 || access(path, F_OK) == 0) {
 		char text[WRITERS * LINES * 11 + 1];
-		int fd, status;
+		int fd;
 
 		if (rename(path, other) == 0) {
 			fd = open(other, O_RDONLY | O_CLOEXEC);
@@ -148,12 +161,11 @@ static void no_line_is_lost_while_a_reader_takes_files_over(void **state)
 			unlink(other);
 			close(fd);
 		}
-		while (alive > 0 && waitpid(-1, &status, WNOHANG) > 0) {
-			assert_int_equal(status, 0);
-			alive--;
-		}
-		usleep(5000);
+		usleep(READER_US);
 	}
+	for (size_t w = 0; w < WRITERS; w++)
+		pthread_join(writers[w], NULL);
+	assert_int_equal(failed, 0);
 	assert_int_equal(seen, WRITERS * LINES);
 }
 

@@ -1,5 +1,6 @@
 // What one pass after the other does to the money, on a simulated cluster. Real clusters are asked in test/slurm.
 import { beforeEach, describe, expect, it } from 'vitest';
+import { noConnection } from '#test/agent/service';
 import { CLUSTER, MIN_JOB_AGE_SECONDS } from '#test/agent/simulated-slurm';
 import { type AgentWorld, aJobSpec, createAgentWorld, ORPHAN_AFTER_MS } from '#test/agent/world';
 
@@ -95,6 +96,19 @@ describe('a job that the plugin let in', () => {
     world.sim.start(jobId);
     await passes(1);
     world.sim.end(jobId, 'COMPLETED');
+    await passes(1);
+    expect((await world.account()).used).toBe(0n);
+    await expectSettled();
+  });
+
+  it('is booked once slurmdbd knows in which partition of its list it ran, which may be after its end', async () => {
+    const jobId = await submitted({ partition: 'local,aws' });
+    world.sim.start(jobId);
+    world.sim.end(jobId, 'COMPLETED');
+    world.sim.rewritePartition(jobId, 'local,aws');
+    await passes(2);
+    expect((await world.account()).held).toBeGreaterThan(0n);
+    world.sim.rewritePartition(jobId, 'local');
     await passes(1);
     expect((await world.account()).used).toBe(0n);
     await expectSettled();
@@ -387,6 +401,57 @@ describe('slurmctld that was killed', () => {
   });
 });
 
+describe('a run that Slurm accounts for anew', () => {
+  it('is charged at what is said last, in any order of deaths', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(1, 100);
+    world.sim.end(jobId, 'COMPLETED');
+    // A slurmdbd that was killed may have the end before the beginning.
+    world.sim.accountAnew(jobId, { nodes: 0, tres: '', partition: '', startedAt: null });
+    await world.pass();
+    world.sim.accountAnew(jobId, { nodes: 1, tres: 'cpu=1,node=1', partition: 'aws', startedAt: world.nowMs() / 1000 - 100 });
+    expect((await world.pass()).counts).toMatchObject({ corrected: 1 });
+    world.killAgent();
+    await passes(2);
+    await expectSettled();
+  });
+
+  it('because the job was taken up again after its end is charged once, and its second hold is given back', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(1, 100);
+    world.sim.end(jobId, 'COMPLETED');
+    await world.pass();
+    world.sim.revive(jobId);
+    await passes(1, 100);
+    expect((await world.account()).held).toBe(6_000_000n);
+    world.sim.end(jobId, 'NODE_FAIL');
+    world.killAgent();
+    await passes(3, ORPHAN_AFTER_SECONDS);
+    expect((await world.account()).used).toBe(555_556n); // 200 s.
+    await expectSettled();
+  });
+
+  it('is told again when the API was away, in case it has come back without its last words', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(1, 100);
+    world.sim.end(jobId, 'COMPLETED');
+    await world.pass();
+    let isAway = true;
+    world.service.around((_, serve) =>
+      isAway ? Promise.reject(new TypeError('fetch failed', { cause: new Error('ECONNREFUSED') })) : serve(),
+    );
+    await expect(world.pass()).rejects.toThrow();
+    isAway = false;
+    const before = world.service.requests.length;
+    await passes(2);
+    expect(world.service.requests.slice(before).filter((request) => request.endsWith('/runs'))).toHaveLength(1);
+    await expectSettled();
+  });
+});
+
 describe('a run that was reported by hand', () => {
   it('before the agent saw it is charged once', async () => {
     const jobId = await submitted();
@@ -421,19 +486,66 @@ describe('without slurmdbd', () => {
     await expectSettled();
   });
 
-  it('a requeued run is charged until it was missed', async () => {
+  it('a requeued run is charged until its job was submitted anew', async () => {
     const jobId = await submitted();
     world.sim.start(jobId);
     await passes(2, 100);
     world.sim.requeue(jobId);
     await passes(1, 10);
-    expect(await world.account()).toMatchObject({ held: 6_000_000n, used: 583_334n }); // 210 s.
+    expect(await world.account()).toMatchObject({ held: 6_000_000n, used: 555_556n }); // 200 s.
     world.sim.start(jobId);
     await passes(1, 60);
     world.sim.end(jobId, 'COMPLETED');
     await passes(1);
-    expect(await world.account()).toMatchObject({ held: 0n, used: 583_334n + 166_667n });
+    expect(await world.account()).toMatchObject({ held: 0n, used: 555_556n + 166_667n });
     expect(await world.auditDifferences()).toEqual([]);
+  });
+
+  it('a requeued run is booked by a later pass if the API is away when it is noticed', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(2, 100);
+    world.sim.requeue(jobId);
+    world.advance(10);
+    world.service.around(async ({ path }, serve) => (path.endsWith('/runs') ? noConnection() : serve()));
+    await expect(world.pass()).rejects.toThrow();
+    world.service.around((_, serve) => serve());
+    world.killAgent(); // What only it remembered is gone.
+    await passes(1, 10);
+    expect(await world.account()).toMatchObject({ held: 6_000_000n, used: 555_556n });
+  });
+
+  it('a run is charged, though its job was requeued and cancelled before the next look', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(2, 100);
+    world.sim.requeue(jobId);
+    world.advance(5);
+    world.sim.cancelWaiting(jobId);
+    await passes(2, 10);
+    expect(await world.account()).toMatchObject({ held: 0n, used: 555_556n });
+  });
+
+  it('a job that waited, and was missed after a gap, may have run: its hold is left to expire', async () => {
+    const jobId = await submitted();
+    await passes(2, 15);
+    world.sim.start(jobId);
+    world.advance(60);
+    world.sim.end(jobId, 'COMPLETED');
+    await passes(1, 2 * 3600);
+    await passes(4, ORPHAN_AFTER_SECONDS);
+    expect(await world.account()).toMatchObject({ held: 6_000_000n, used: 0n });
+  });
+
+  it('a job that ran, and was missed after a gap, is charged no longer than its limit', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(2, 15);
+    world.advance(60);
+    world.sim.end(jobId, 'COMPLETED');
+    await passes(1, 2 * 3600);
+    await passes(4, ORPHAN_AFTER_SECONDS);
+    expect(await world.account()).toMatchObject({ held: 0n, used: 5_000_000n }); // Half an hour.
   });
 
   it('an orphan is released if every look followed the one before within the memory of squeue', async () => {

@@ -67,9 +67,15 @@ export interface SimulatedSlurm {
   /** One waiting task of an array: it leaves no row anywhere. */
   cancelWaitingTask(submissionId: string): boolean;
   change(submissionId: string, to: { limitSeconds?: number; account?: string; partition?: string }): void;
+  /** What slurmdbd says of a job's partition from now on. */
+  rewritePartition(submissionId: string, partition: string): void;
   /** A site script, or root. */
   overwriteComment(submissionId: string): void;
   save(): void;
+  /** It was killed before it had saved a job's end, and takes the job up again: in the same row, as there is no other run. */
+  revive(submissionId: string): void;
+  /** slurmdbd says something else of a run that has ended. */
+  accountAnew(submissionId: string, row: Partial<AccountedRun>): void;
   /** kill -9: what was submitted since the last save never was. */
   crash(): void;
   readonly accounting: { isUp: boolean };
@@ -237,9 +243,17 @@ export const createSimulatedSlurm = (nowSeconds: () => number, options: { readon
       for (const job of jobs.values()) {
         if (job.submissionId !== submissionId || isOver(job)) continue;
         if (to.limitSeconds !== undefined) job.limitSeconds = to.limitSeconds;
-        if (to.account !== undefined) job.account = to.account;
+        // Slurm moves a job to another account while all of it waits.
+        if (
+          to.account !== undefined &&
+          ![...jobs.values()].some((each) => each.submissionId === submissionId && (each.startedAt !== null || isOver(each)))
+        )
+          job.account = to.account;
         if (to.partition !== undefined && isWaiting(job)) job.partition = to.partition;
       }
+    },
+    rewritePartition: (submissionId, partition) => {
+      for (const [dbIndex, row] of rows) if (row.submissionId === submissionId) rows.set(dbIndex, { ...row, partition });
     },
     overwriteComment: (submissionId) => {
       for (const job of jobs.values()) if (job.submissionId === submissionId) job.holdId = undefined;
@@ -257,6 +271,18 @@ export const createSimulatedSlurm = (nowSeconds: () => number, options: { readon
       nextJob = savedNextJob;
       while (jobs.has(String(nextJob))) nextJob++;
       bootedAt = nowSeconds();
+    },
+    revive: (submissionId) => {
+      for (const job of jobs.values()) {
+        if (job.submissionId !== submissionId || !isOver(job)) continue;
+        Object.assign(job, { state: 'RUNNING', endedAt: null });
+        record(job);
+      }
+      trueRuns.splice(0, trueRuns.length, ...trueRuns.filter((run) => run.submissionId !== submissionId));
+      bootedAt = nowSeconds();
+    },
+    accountAnew: (submissionId, changes) => {
+      for (const [dbIndex, row] of rows) if (row.submissionId === submissionId) rows.set(dbIndex, { ...row, ...changes });
     },
     live: () => [...new Set([...jobs.values()].filter((job) => !isOver(job)).map(({ submissionId }) => submissionId))],
     isLive: (submissionId) => of(submissionId, () => true) !== undefined,
@@ -315,5 +341,6 @@ const queuedOf = (job: Job): QueuedJob => ({
   endedAt: job.endedAt,
   restarts: job.restarts,
   tres: `cpu=${job.spec.nodes},node=${job.spec.nodes}`,
+  nodeList: job.startedAt === null ? '' : `node[1-${job.spec.nodes}]`,
   ...(job.holdId === undefined ? {} : { holdId: job.holdId }),
 });

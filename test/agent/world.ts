@@ -61,7 +61,7 @@ export const createAgentWorld = async (options: { readonly hasAccounting: boolea
       now: () => nowMs,
       sha256: (text) => createHash('sha256').update(text).digest('hex'),
       complain: (sentence) => complaints.push(sentence),
-      keepAside: (what) => aside.push(what),
+      keepAside: (what) => aside.push(what) > 0,
     });
   let agent = newAgent();
 

@@ -7,7 +7,7 @@ import { aPlacedHold, aWorld, columns, type TestWorld, theHold, within } from '#
 
 const HOLD_ID = '6f1c0f5e-0000-4000-8000-000000000001';
 const UNKNOWN_ID = '6f1c0f5e-0000-4000-8000-000000000404';
-const aRequest = (given: Partial<CorrectRequest> = {}): CorrectRequest => ({
+const aRequest = (given: { actualCost?: bigint; runId?: string; holdId?: string; correctionId?: string } = {}): CorrectRequest => ({
   holdId: HOLD_ID,
   runId: 'hpc-1',
   actualCost: 1_500_000n,
@@ -142,5 +142,35 @@ describe('correctRun', () => {
       message: `hold ${HOLD_ID} has no run hpc-404`,
       details: { hold_id: HOLD_ID, run_id: 'hpc-404' },
     });
+  });
+});
+
+describe('correctRun by what was used', () => {
+  const tenHours = { tasks: 1, usage: { elapsedSeconds: 36_000, started: true, nodes: 1 } };
+  const byUsage = { holdId: HOLD_ID, runId: 'hpc-1', correctionId: 'row.1', note: 'Slurm accounts for this run anew', report: tenHours };
+
+  it('charges it at the prices of the hold', async () => {
+    const world = await aBookedWorld();
+    expect(await correctRun(world, byUsage)).toMatchObject({ cost: 30_600_000n });
+    expect(await world.account()).toMatchObject({ used: 30_600_000n });
+  });
+
+  it('changes nothing the second time, whatever it says', async () => {
+    const world = await aBookedWorld();
+    const first = await correctRun(world, byUsage);
+    expect(await correctRun(world, { ...byUsage, report: { tasks: 1, usage: { elapsedSeconds: 1, started: true } } })).toStrictEqual(first);
+  });
+
+  it('charges nothing for what the site writes off', async () => {
+    const world = await aBookedWorld([aModel({ writeOffNodeFailures: true })]);
+    expect(await correctRun(world, { ...byUsage, report: { ...tenHours, state: 'NODE_FAIL' } })).toMatchObject({ cost: 0n });
+    expect(await world.account()).toMatchObject({ used: 0n });
+  });
+
+  it("charges a run whose hold nobody knows at today's prices", async () => {
+    const world = await aBookedWorld();
+    await settleRuns(world, { holdId: UNKNOWN_ID, account: 'physics', runs: [{ runId: 'hpc-2', actualCost: 3n, tasks: 1 }] });
+    const report = { ...tenHours, partition: 'aws' };
+    expect(await correctRun(world, { ...byUsage, holdId: UNKNOWN_ID, runId: 'hpc-2', report })).toMatchObject({ cost: 30_600_000n });
   });
 });

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpus, release, tmpdir, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -68,6 +68,10 @@ const urlOf = (server: ChildProcess): Promise<string> =>
     });
     server.once('exit', (status) => reject(new Error(`asbb local ended with status ${status}`)));
   });
+
+/** When and where a run was, as the head of its sections. */
+export const machineLine = (): string =>
+  `${new Date().toISOString().slice(0, 10)}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${type()} ${release()}, Node ${process.versions.node}`;
 
 /** A section as Markdown. */
 export const markdownOf = ({ title, notes, head, rows }: Section): string => {

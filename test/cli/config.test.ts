@@ -14,7 +14,7 @@ describe('the configuration', () => {
   it('has a default for whatever nobody says', () => {
     expect(loadConfig({ usual: ['/nonexistent/config.yaml'] })).toEqual({
       api: {},
-      slurm: { binPath: '/usr/bin' },
+      slurm: { binPath: '/usr/bin', timeoutMs: 120_000 },
       agent: { intervalMs: 15_000 },
       service: {},
       budget: {
@@ -34,7 +34,7 @@ describe('the configuration', () => {
     const user = fileOf('api:\n  endpoint: http://127.0.0.1:9999/\nbudget: {default_hold_percentage: 1.5, orphan_after: 90s}\n');
     const config = loadConfig({ usual: [system, user] });
     expect(config.api).toEqual({ endpoint: 'http://127.0.0.1:9999/', region: 'eu-west-1' });
-    expect(config.slurm).toEqual({ binPath: '/usr/bin', cluster: 'hpc1' });
+    expect(config.slurm).toEqual({ binPath: '/usr/bin', timeoutMs: 120_000, cluster: 'hpc1' });
     expect(config.budget).toMatchObject({ defaultHoldPercentage: { numerator: 1_500_000n }, orphanAfterMs: 90_000 });
     expect(config.files).toEqual([system, user]);
   });

@@ -171,6 +171,16 @@ describe('a job names the hold that it was bound to', () => {
   });
 });
 
+describe('a run is shown', () => {
+  it('by its hold and its id, as the hold shows it', async () => {
+    const { hold_id } = await place();
+    await ask('reconcile', '/budget/reconcile', { hold_id, run_id: 'hpc-7', elapsed_seconds: 1800 });
+    const { runs } = (await shown(hold_id)) as unknown as { runs: unknown[] };
+    expect(await ask('showRun', `/holds/${hold_id}/runs/hpc-7`)).toEqual(runs[0]);
+    expect(await api.get(`/holds/${hold_id}/runs/hpc-8`)).toMatchObject({ status: 404, body: { error: { code: 'run_not_found' } } });
+  });
+});
+
 describe('a hold has the fields of the contract', () => {
   it('when it is forced, bound, extended and released', async () => {
     const hold_id = randomUUID();
@@ -233,6 +243,9 @@ describe('a settlement has the fields of the contract', () => {
     });
     expect(keys(corrected)).toEqual(SETTLEMENT);
     expect(corrected).toMatchObject({ actual_charge: 7 });
+    const byUsage = { elapsed_seconds: 1800, started_at: '2026-11-23T12:00:00Z', partition: 'ten', nodes: 2, state: 'COMPLETED' };
+    const anew = { ...byUsage, correction_id: 'row.1', note: 'accounted for anew' };
+    expect(await ask('correctRun', `/holds/${hold_id}/runs/${hold_id}/correct`, anew)).toMatchObject({ actual_charge: 10 });
 
     const second = await place();
     await ask('bindHold', `/holds/${second.hold_id}/bind`, { cluster: 'local', job_id: '31', submitted_at: '2026-11-23T12:00:00Z' });

@@ -116,14 +116,14 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
     'execute-api:Invoke on /POST/api/v1/budget/check /POST/api/v1/budget/quote /POST/api/v1/holds/*/adjust /POST/api/v1/jobs/*/*/adjust',
   ],
   PoliciesAgent: [
-    'execute-api:Invoke on /GET/api/v1/clusters /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/jobs/*/* /POST/api/v1/budget/reconcile ' +
+    'execute-api:Invoke on /GET/api/v1/clusters /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/holds/*/runs/* /GET/api/v1/jobs/*/* /POST/api/v1/budget/reconcile ' +
       '/POST/api/v1/holds/*/adjust /POST/api/v1/holds/*/bind /POST/api/v1/holds/*/extend /POST/api/v1/holds/*/release ' +
       '/POST/api/v1/holds/*/runs /POST/api/v1/holds/*/runs/*/correct /POST/api/v1/holds/forced /PUT/api/v1/clusters/*',
     'events:PutEvents on <Bus.Arn>',
   ],
   PoliciesViewer: [
     'execute-api:Invoke on /GET/api/v1/accounts /GET/api/v1/accounts/* /GET/api/v1/accounts/*/holds /GET/api/v1/accounts/*/transactions ' +
-      '/GET/api/v1/clusters /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/jobs/*/* /GET/api/v1/partitions /GET/api/v1/partitions/* ' +
+      '/GET/api/v1/clusters /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/holds/*/runs/* /GET/api/v1/jobs/*/* /GET/api/v1/partitions /GET/api/v1/partitions/* ' +
       'if aws:PrincipalTag/asbb-account Null true',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of IAM
     'execute-api:Invoke on /GET/api/v1/accounts/${aws:PrincipalTag/asbb-account} /GET/api/v1/accounts/${aws:PrincipalTag/asbb-account}/holds ' +
@@ -134,7 +134,7 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
   PoliciesAdmin: [
     'execute-api:Invoke on /DELETE/api/v1/accounts/* /DELETE/api/v1/partitions/* ' +
       '/GET/api/v1/accounts /GET/api/v1/accounts/* /GET/api/v1/accounts/*/holds /GET/api/v1/accounts/*/transactions ' +
-      '/GET/api/v1/clusters /GET/api/v1/health /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/jobs/*/* ' +
+      '/GET/api/v1/clusters /GET/api/v1/health /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/holds/*/runs/* /GET/api/v1/jobs/*/* ' +
       '/GET/api/v1/partitions /GET/api/v1/partitions/* /PATCH/api/v1/accounts/* ' +
       '/POST/api/v1/accounts /POST/api/v1/accounts/*/deposits /POST/api/v1/audit ' +
       '/POST/api/v1/budget/check /POST/api/v1/budget/quote /POST/api/v1/budget/reconcile ' +
@@ -209,6 +209,7 @@ const WHO_MAY: Readonly<Record<Operation, string>> = {
   settleRuns: '         no     yes   no     no      no      yes',
   correctRun: '         no     yes   no     no      no      yes',
   showHold: '           no     yes   yes    no      no      yes',
+  showRun: '            no     yes   yes    no      no      yes',
   showJob: '            no     yes   yes    no      no      yes',
   listHoldsOfCluster: ' no     yes   yes    no      no      yes',
   beatCluster: '        no     yes   no     no      no      yes',

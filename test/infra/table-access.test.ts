@@ -138,6 +138,7 @@ const everything = async (): Promise<void> => {
   await submit('POST', '/jobs/alpha/1/adjust', { account: 'chemistry' });
   await agent('POST', `/holds/${first}/extend`, { expires_at: new Date(Date.now() + 48 * HOUR_MS).toISOString() });
   await agent('GET', `/holds/${first}`);
+  await agent('GET', `/holds/${first}/runs/none`, undefined, 404);
   await agent('GET', '/jobs/alpha/1');
   await agent('POST', `/holds/${first}/runs`, { runs: [{ run_id: 'alpha-1', elapsed_seconds: 600, partition: 'ten', nodes: 1 }] });
   await agent('POST', `/holds/${first}/runs/alpha-1/correct`, { actual_cost: 3, correction_id: 'c', note: 'n' });

@@ -43,13 +43,21 @@ export interface Cluster {
   writeBudgetConf(text: string): void;
   /** A file beside slurm.conf that only slurmctld's user may read, unless `mode` says otherwise. */
   writeSecret(name: string, text: string, mode?: number): void;
-  /** Adds to slurm.conf what `budget` needs, or takes it away. */
-  useBudget(use: 'with plugin' | 'without plugin'): void;
+  /** Lines of slurm.conf, in the place of those of the same key, undefined for none; takes effect at the next start. */
+  setConf(lines: Readonly<Record<string, string | undefined>>): void;
   /** Resolves once slurmctld answers. If it ends instead, throws with what it logged since. */
   startController(): Promise<void>;
   /** Resolves to slurmctld's exit status, null if a signal ended it. */
   stopController(signal?: NodeJS.Signals): Promise<number | null>;
   readonly controllerPid: number;
+  /** slurmctld forgets every job and begins to count them anew; it must be stopped. */
+  forgetState(): void;
+  /** Kill -9 is how these end here. Resolves when slurmdbd is gone. */
+  killAccounting(): Promise<unknown>;
+  /** slurmdbd again, on the same database. Does not wait for its answers. */
+  launchAccounting(): void;
+  startAccounting(): Promise<void>;
+  stopAccounting(): Promise<void>;
   /** What slurmctld has logged since `mark`, which is a former length. */
   controllerLog(mark?: number): string;
   /** Ends everything, and throws if something of it is still there. */
@@ -59,32 +67,59 @@ export interface Cluster {
 export interface ClusterOptions {
   /** Of `createFolder`. */
   readonly folder: string;
-  /** Which Slurm. Only this machine's own has accounting, and so default accounts. */
+  /** Which Slurm. */
   readonly generation: Generation;
+  /**
+   * With slurmdbd there are default accounts, and MariaDB works beside all else.
+   * @default slurmdbd for this machine's own Slurm; there is none for others
+   */
+  readonly accounting?: 'slurmdbd' | 'none';
   /** asbb.conf, for slurmctld's first start. */
   readonly budgetConf: string;
   /** What AWS calls a shared credentials file; only slurmctld's user may read it. */
   readonly credentials: string;
+  readonly more?: MoreOfSlurm;
+}
+
+/** What a test needs beyond the usual cluster. */
+export interface MoreOfSlurm {
+  /** Of the ordinary user and of root. */
+  readonly accounts?: readonly string[];
+  /** Names of nodes that run jobs, each with a slurmd of its own; what else slurm.conf says of them. */
+  readonly nodes?: Readonly<Record<string, string>>;
+  /** Keys of slurm.conf, in the place of those that are there. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Further lines of slurm.conf. */
+  readonly lines?: readonly string[];
+  readonly gresConf?: string;
+  /** What slurm.conf says of the node, whatever this machine has. */
+  readonly cpus?: number;
+  /** Without, a slurmctld that starts anew does not look for them for so long that its real node waits. @default 40 */
+  readonly paperNodes?: 0;
 }
 
 /** Everything runs and answers, or nothing is left. */
-export const startCluster = async ({ folder, generation, budgetConf, credentials }: ClusterOptions): Promise<Cluster> => {
+export const startCluster = async (options: ClusterOptions): Promise<Cluster> => {
+  const { folder, generation, budgetConf, credentials, more = {} } = options;
+  const isOldest = generation === 'bookworm';
+  const hasAccounting = isOldest && options.accounting !== 'none';
   const daemons: Daemons = new Map();
   const userName = `asbb${process.pid}`;
   try {
     await installSlurm();
     await must('useradd', ['--no-create-home', '--home-dir', join(folder, 'home'), '--shell', '/bin/sh', userName]);
     const machine = await createMachine({ folder, root: await rootOf(generation), env: environment(folder), userName });
-    const parts: Parts = { folder, daemons, machine };
+    const parts: Parts = { folder, daemons, machine, more };
     const cluster = createCluster(parts);
-    writeConfiguration(parts, { isOldest: generation === 'bookworm', ports: await freePorts(3) });
+    writeConfiguration(parts, { isOldest, hasAccounting, ports: await freePorts(3 + Object.keys(more.nodes ?? {}).length) });
+    cluster.setConf(more.settings ?? {});
     cluster.writeBudgetConf(budgetConf);
     cluster.writeSecret('credentials', credentials);
     await buildPlugin(parts);
     await startMunge(parts);
-    if (generation === 'bookworm') await startAccounting(parts);
+    if (hasAccounting) await startAccounting(parts);
     await cluster.startController();
-    await startNode(parts);
+    await startNodes(parts);
     return cluster;
   } catch (error) {
     await endAll({ folder, daemons, userName });
@@ -98,6 +133,7 @@ interface Parts {
   readonly folder: string;
   readonly daemons: Daemons;
   readonly machine: Machine;
+  readonly more: MoreOfSlurm;
 }
 
 const createCluster = ({ folder, daemons, machine }: Parts): Cluster => {
@@ -118,9 +154,12 @@ const createCluster = ({ folder, daemons, machine }: Parts): Cluster => {
       chmodSync(path, mode);
       chownSync(path, slurm.uid, slurm.gid);
     },
-    useBudget: (use) => {
-      const lines = readFileSync(conf, 'utf8').replace(/^JobSubmitPlugins=.*\n/m, '');
-      writeFileSync(conf, use === 'with plugin' ? `${lines}JobSubmitPlugins=budget\n` : lines);
+    setConf: (lines) => {
+      const kept = readFileSync(conf, 'utf8')
+        .split('\n')
+        .filter((line) => !Object.keys(lines).some((key) => line.startsWith(`${key}=`)));
+      const added = Object.entries(lines).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`]));
+      writeFileSync(conf, [...kept, ...added, ''].join('\n'));
     },
     startController: async () => {
       const mark = controllerLog().length;
@@ -135,6 +174,16 @@ const createCluster = ({ folder, daemons, machine }: Parts): Cluster => {
     get controllerPid() {
       return daemons.get('slurmctld')?.pid ?? 0;
     },
+    forgetState: () => {
+      for (const name of readdirSync(join(folder, 'state')))
+        if (!name.startsWith('asbb')) rmSync(join(folder, 'state', name), { recursive: true });
+    },
+    startAccounting: () => startDatabaseDaemon({ folder, daemons, machine }),
+    stopAccounting: async () => {
+      await daemons.get('slurmdbd')?.stop();
+    },
+    killAccounting: async () => daemons.get('slurmdbd')?.stop('SIGKILL'),
+    launchAccounting: () => launchSlurmdbd({ folder, daemons, machine }),
     controllerLog,
     stop: () => endAll({ folder, daemons, userName: user.name }),
   };
@@ -156,23 +205,32 @@ export const createFolder = async (): Promise<string> => {
   return folder;
 };
 
-/** One node that runs jobs, and 40 that are down for ever: jobs may ask for them. */
+const HOST = hostname().split('.')[0] as string;
+
+/** One node that runs jobs, or some more, and 40 that are down for ever: jobs may ask for them. */
 const writeConfiguration = (
-  { folder, machine: { user, slurm } }: Parts,
-  { isOldest, ports: [controller = 0, node = 0, database = 0] }: { isOldest: boolean; ports: readonly number[] },
+  { folder, machine: { user, slurm }, more }: Parts,
+  {
+    isOldest,
+    hasAccounting,
+    ports: [controller = 0, node = 0, database = 0, ...morePorts],
+  }: { isOldest: boolean; hasAccounting: boolean; ports: readonly number[] },
 ): void => {
-  const host = hostname().split('.')[0];
+  const host = HOST;
+  const size = `CPUs=${more.cpus ?? availableParallelism()} RealMemory=1024 State=UNKNOWN`;
+  const moreNodes = Object.entries(more.nodes ?? {}).map(
+    ([name, rest], index) => `NodeName=${name} NodeHostname=${host} NodeAddr=127.0.0.1 Port=${morePorts[index]} ${size} ${rest}`,
+  );
+  const paper = more.paperNodes === 0 ? '' : ',cloud[1-40]';
   const common = `AuthType=auth/munge\nAuthInfo=socket=${folder}/run/munge.socket\nSlurmUser=${slurm.name}\n`;
   // From 23.02 on, what is none has no plugin any more, and is not to be named.
+  const nones = 'TaskPlugin=task/none\nJobAcctGatherType=jobacct_gather/none\nSwitchType=switch/none\n';
   const accounting = `AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort=${database}
 AccountingStoragePass=${folder}/run/munge.socket
 AccountingStorageEnforce=associations
 AccountingStorageTRES=gres/gpu,gres/gpu:a100
-TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
-SwitchType=switch/none
 `;
   const slurmConf = `ClusterName=${CLUSTER_NAME}
 SlurmctldHost=${host}(127.0.0.1)
@@ -180,30 +238,31 @@ ${common}SlurmctldPort=${controller}
 SlurmctldPidFile=${folder}/run/slurmctld.pid
 SlurmctldLogFile=${folder}/log/slurmctld.log
 SlurmctldDebug=info
-SlurmdPidFile=${folder}/run/slurmd.pid
-SlurmdLogFile=${folder}/log/slurmd.log
-SlurmdSpoolDir=${folder}/spool
+SlurmdPidFile=${folder}/run/slurmd.%n.pid
+SlurmdLogFile=${folder}/log/slurmd.%n.log
+SlurmdSpoolDir=${folder}/spool/%n
 StateSaveLocation=${folder}/state
 PluginDir=${folder}/plugdir:${SYSTEM_PLUGINS}
-${isOldest ? accounting : ''}ProctrackType=proctrack/linuxproc
+${isOldest ? nones : ''}${hasAccounting ? accounting : ''}ProctrackType=proctrack/linuxproc
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 MpiDefault=none
 ReturnToService=2
-TreeWidth=65533
+${more.cpus === undefined ? '' : 'SlurmdParameters=config_overrides\n'}TreeWidth=65533
 SchedulerParameters=sched_interval=2,bf_interval=2
 MaxArraySize=2001
 GresTypes=gpu
 ScronParameters=enable
-NodeName=${host} NodeAddr=127.0.0.1 Port=${node} CPUs=${availableParallelism()} RealMemory=1024 State=UNKNOWN
-NodeName=cloud[1-40] NodeAddr=127.0.0.1 CPUs=72 RealMemory=140000 Gres=gpu:a100:8 Features=intel,fast State=DOWN Reason=paper
+NodeName=${host} NodeAddr=127.0.0.1 Port=${node} ${size}
+${more.paperNodes === 0 ? '#' : ''}NodeName=cloud[1-40] NodeAddr=127.0.0.1 CPUs=72 RealMemory=140000 Gres=gpu:a100:8 Features=intel,fast State=DOWN Reason=paper
 PartitionName=local Nodes=${host} Default=YES MaxTime=INFINITE OverSubscribe=FORCE:64
-PartitionName=aws Nodes=${host},cloud[1-40] MaxTime=INFINITE OverSubscribe=FORCE:64
-PartitionName=awsopen Nodes=${host},cloud[1-40] MaxTime=INFINITE OverSubscribe=FORCE:64
+PartitionName=aws Nodes=${host}${paper} MaxTime=INFINITE OverSubscribe=FORCE:64
+PartitionName=awsopen Nodes=${host}${paper} MaxTime=INFINITE OverSubscribe=FORCE:64
 PartitionName=awsdef Nodes=${host} MaxTime=INFINITE OverSubscribe=FORCE:64
 JobSubmitPlugins=budget
-`;
+${[...moreNodes, ...(more.lines ?? [])].map((line) => `${line}\n`).join('')}`;
   writeFileSync(join(folder, 'etc/slurm.conf'), slurmConf);
+  if (more.gresConf !== undefined) writeFileSync(join(folder, 'etc/gres.conf'), more.gresConf);
   writeFileSync(join(folder, 'etc/cgroup.conf'), isOldest ? '' : 'CgroupPlugin=disabled\n');
   writeFileSync(
     join(folder, 'etc/slurmdbd.conf'),
@@ -255,7 +314,8 @@ const startMunge = async ({ folder, daemons, machine }: Parts): Promise<void> =>
   await eventually('munged answers', async () => (await machine.run('munge', ['-n', '-S', socket])).code === 0);
 };
 
-const startAccounting = async ({ folder, daemons, machine }: Parts): Promise<void> => {
+const startAccounting = async (parts: Parts): Promise<void> => {
+  const { folder, daemons, machine, more } = parts;
   const data = join(folder, 'mysql');
   const socket = join(folder, 'run/mysql.sock');
   const install = ['--no-defaults', `--datadir=${data}`, '--user=root', '--auth-root-authentication-method=normal', '--skip-test-db'];
@@ -264,23 +324,47 @@ const startAccounting = async ({ folder, daemons, machine }: Parts): Promise<voi
   const where = ['--no-defaults', `--datadir=${data}`, `--socket=${socket}`, '--skip-networking', '--user=root'];
   daemons.set('mariadbd', machine.start('mariadbd', [...where, ...small]));
   await eventually('MariaDB answers', async () => (await machine.run('mysqladmin', ['--no-defaults', '-S', socket, 'ping'])).code === 0);
-  daemons.set('slurmdbd', machine.start('slurmdbd', ['-D'], { env: { MYSQL_UNIX_PORT: socket } }));
-  await eventually(
-    'slurmdbd answers',
-    async () => (await machine.run('sacctmgr', ['-i', 'add', 'cluster', CLUSTER_NAME])).code === 0,
-    60_000,
-  );
+  await startDatabaseDaemon(parts);
   const add = (...args: string[]) => machine.must('sacctmgr', ['-i', 'add', ...args]);
-  for (const account of ['physics', 'chem', 'nobudget']) await add('account', account);
-  await add('user', machine.user.name, 'account=physics,chem,nobudget', 'defaultaccount=physics');
-  await add('user', 'root', 'account=physics,chem');
+  const accounts = (...names: string[]): string => [...names, ...(more.accounts ?? [])].join(',');
+  await add('account', accounts('physics', 'chem', 'nobudget'));
+  await add('user', machine.user.name, `account=${accounts('physics', 'chem', 'nobudget')}`, 'defaultaccount=physics');
+  await add('user', 'root', `account=${accounts('physics', 'chem')}`);
 };
 
-const startNode = async ({ folder, daemons, machine }: Parts): Promise<void> => {
-  daemons.set('slurmd', machine.start('slurmd', ['-D', '-f', join(folder, 'etc/slurm.conf')]));
+type Running = Pick<Parts, 'folder' | 'daemons' | 'machine'>;
+
+const launchSlurmdbd = ({ folder, daemons, machine }: Running): void => {
+  daemons.set('slurmdbd', machine.start('slurmdbd', ['-D'], { env: { MYSQL_UNIX_PORT: join(folder, 'run/mysql.sock') } }));
+};
+
+const startDatabaseDaemon = async (parts: Running): Promise<void> => {
+  const { machine } = parts;
+  launchSlurmdbd(parts);
   await eventually(
-    'the node is idle',
-    async () => (await machine.run('sinfo', ['-h', '-p', 'local', '-o', '%t'])).stdout.trim() === 'idle',
+    'slurmdbd answers',
+    async () => {
+      const { code, stdout } = await machine.run('sacctmgr', ['-i', 'add', 'cluster', CLUSTER_NAME]);
+      return code === 0 || stdout.includes('already exists');
+    },
+    60_000,
+  );
+};
+
+/** Where there are several on one machine, each is told which one it is. */
+const startNodes = async ({ folder, daemons, machine, more }: Parts): Promise<void> => {
+  const names = Object.keys(more.nodes ?? {});
+  const start = (daemon: string, args: readonly string[]) =>
+    daemons.set(daemon, machine.start(daemon.replace(/-.*/, ''), ['-D', '-f', join(folder, 'etc/slurm.conf'), ...args]));
+  start('slurmd', names.length === 0 ? [] : ['-N', HOST]);
+  for (const name of names) start(`slurmd-${name}`, ['-N', name]);
+  const nodes = [HOST, ...names];
+  await eventually(
+    `the nodes ${nodes} are idle`,
+    async () => {
+      const { stdout } = await machine.run('sinfo', ['-h', '-N', '-n', nodes.join(','), '-o', '%N %t']);
+      return nodes.every((name) => stdout.includes(`${name} idle\n`));
+    },
     60_000,
   );
 };
@@ -293,6 +377,7 @@ interface Remains {
 
 /** In the order of their dependence, last started first; then whatever is left of its jobs, and the user. */
 const endAll = async ({ folder, daemons, userName }: Remains): Promise<void> => {
+  await Promise.all([...daemons].map(([name, daemon]) => (name.startsWith('slurmd-') ? daemon.stop() : undefined)));
   for (const name of ['slurmd', 'slurmctld', 'slurmdbd', 'mariadbd', 'munged']) await daemons.get(name)?.stop();
   for (const pid of pidsOf(folder)) process.kill(pid, 'SIGKILL');
   await eventually(`the processes of ${folder} are gone`, () => pidsOf(folder).length === 0, 10_000);

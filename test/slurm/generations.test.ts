@@ -86,6 +86,27 @@ describe.each<[Generation, string]>([
     expect(refused.stdout + refused.stderr).toContain('asbb: account physics has $');
   });
 
+  // Debian 12's slurm-client brings no scrontab, so it is asked here only.
+  it('a job of scrontab is refused with CronJobs=deny, and asked about with allow', async () => {
+    const scrontab = (partition: string) =>
+      bed.cluster.run('scrontab', ['-'], { input: `#SCRON -A physics -p ${partition} -N 1 -t 60\n0 0 1 1 * true\n` });
+    const mark = bed.proxy.seen.length;
+    const logMark = bed.cluster.controllerLog().length;
+    const refused = await scrontab('aws');
+    expect(refused.code).toBe(1);
+    // Slurm has the sentence by then, and shows users of scrontab the error's name alone.
+    expect(refused.stdout).toContain('Job violates accounting/QOS policy');
+    expect(bed.cluster.controllerLog(logMark)).toContain('asbb: jobs from scrontab are not admitted to this partition');
+    expect(await scrontab('local')).toMatchObject({ code: 0 });
+    expect(bed.proxy.since(mark)).toEqual([]);
+    await bed.restartWith({ CronJobs: 'allow' });
+    expect(await scrontab('aws')).toMatchObject({ code: 0 });
+    const { stdout } = await bed.cluster.run('squeue', ['--noheader', '--partition=aws', '--name=true', '--format=%i']);
+    expect(await bed.holdOf(stdout.trim())).toMatchObject({ account: 'physics', user: bed.cluster.user.name, amount: 3.672 });
+    expect(await bed.cluster.run('scrontab', ['-r'])).toMatchObject({ code: 0 });
+    await bed.restartWith();
+  });
+
   it('the API down: closed refuses, open admits and spools the same id', async () => {
     await bed.proxy.goAway();
     try {

@@ -440,13 +440,13 @@ describe('slurmctld', () => {
 
   it('stripped of one word in slurm.conf, guards nothing', async () => {
     await bed.cluster.stopController();
-    bed.cluster.useBudget('without plugin');
+    bed.cluster.setConf({ JobSubmitPlugins: undefined });
     await bed.cluster.startController();
     const mark = bed.proxy.seen.length;
     idOf(await bed.submit('-p', 'aws', '-N', '40', '-t', '10-0'));
     expect(bed.proxy.seen.slice(mark)).toEqual([]);
     await bed.cluster.stopController();
-    bed.cluster.useBudget('with plugin');
+    bed.cluster.setConf({ JobSubmitPlugins: 'budget' });
     await bed.cluster.startController();
   });
 

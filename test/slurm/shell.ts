@@ -1,6 +1,6 @@
 // Commands and processes. Never the synchronous forms: the proxy that the plugin talks to lives in this process too.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 export interface Outcome {
   readonly code: number | null;
@@ -56,6 +56,8 @@ export interface Daemon {
   readonly name: string;
   readonly pid: number;
   readonly log: string;
+  /** How long the log was before this start of it. */
+  readonly logMark: number;
   isRunning(): boolean;
   /** SIGTERM, then SIGKILL for those that do not listen; resolves to its status when it is gone, null if a signal ended it. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
@@ -74,6 +76,7 @@ const STOP_GRACE_MS = 15_000;
 export const startDaemon = (command: string, args: readonly string[], options: DaemonOptions): Daemon => {
   const { name, log, pidFile, env, uid, gid, cwd } = options;
   const output = openSync(log, 'a');
+  const logMark = fstatSync(output).size;
   const child: ChildProcess = spawn(command, args, {
     env: { ...process.env, ...env },
     stdio: ['ignore', output, output],
@@ -91,6 +94,7 @@ export const startDaemon = (command: string, args: readonly string[], options: D
     name,
     pid,
     log,
+    logMark,
     isRunning,
     stop: async (signal = 'SIGTERM') => {
       if (isRunning()) child.kill(signal);

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { HoldDetailAnswer } from '#cli/api-client';
 import { type Budget, KEYS, REGION, startBudget } from '#test/slurm/budget';
-import { type Cluster, createFolder, startCluster } from '#test/slurm/cluster';
+import { type Cluster, createFolder, type MoreOfSlurm, startCluster } from '#test/slurm/cluster';
 import type { Generation } from '#test/slurm/install';
 import { PASS, type Proxy as RecordingProxy, startProxy } from '#test/slurm/proxy';
 import { eventually, type Outcome } from '#test/slurm/shell';
@@ -28,20 +28,32 @@ export interface Testbed {
   stop(): Promise<void>;
 }
 
-export const startTestbed = async (generation: Generation = 'bookworm'): Promise<Testbed> => {
+export interface TestbedOptions {
+  readonly more?: MoreOfSlurm;
+  /** Guarded partitions beside the usual ones; they fail closed. */
+  readonly guarded?: readonly string[];
+  /** Of asbb.conf, in every configuration that the test writes. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** YAML of the service. */
+  readonly serviceConfig?: string;
+}
+
+export const startTestbed = async (generation: Generation = 'bookworm', options: TestbedOptions = {}): Promise<Testbed> => {
+  const { more, guarded = [], settings = {}, serviceConfig } = options;
   const folder = await createFolder();
   const stops: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {
     for (const end of stops.splice(0).reverse()) await end();
   };
   try {
-    const budget = await startBudget(folder);
+    const budget = await startBudget(folder, serviceConfig);
     stops.push(budget.stop);
     const proxy = await startProxy(budget.url);
     stops.push(proxy.close);
-    const conf = (changes: Readonly<Record<string, string | undefined>> = {}): string => budgetConf({ folder, url: proxy.url, changes });
+    const conf = (changes: Readonly<Record<string, string | undefined>> = {}): string =>
+      budgetConf({ folder, url: proxy.url, guarded, changes: { ...settings, ...changes } });
     const credentials = `[default]\naws_access_key_id = ${KEYS.accessKeyId}\naws_secret_access_key = ${KEYS.secretAccessKey}\n`;
-    const cluster = await startCluster({ folder, generation, budgetConf: conf(), credentials });
+    const cluster = await startCluster({ folder, generation, budgetConf: conf(), credentials, ...(more === undefined ? {} : { more }) });
     stops.push(cluster.stop);
     return { ...words({ cluster, budget, proxy, conf }), stop };
   } catch (error) {
@@ -53,10 +65,12 @@ export const startTestbed = async (generation: Generation = 'bookworm'): Promise
 const budgetConf = ({
   folder,
   url,
+  guarded,
   changes,
 }: {
   folder: string;
   url: string;
+  guarded: readonly string[];
   changes: Readonly<Record<string, string | undefined>>;
 }): string => {
   const lines = {
@@ -68,7 +82,12 @@ const budgetConf = ({
     BreakerSeconds: '1',
     ...changes,
   };
-  const partitions = ['aws FailMode=closed', 'awsopen FailMode=open', 'awsdef FailMode=closed'];
+  const partitions = [
+    'aws FailMode=closed',
+    'awsopen FailMode=open',
+    'awsdef FailMode=closed',
+    ...guarded.map((name) => `${name} FailMode=closed`),
+  ];
   return [
     ...Object.entries(lines).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`])),
     ...partitions.map((partition) => `Partition=${partition}`),
