@@ -10,7 +10,8 @@ export const METRIC_REFUSED = 'Refused';
 export const METRIC_LATENCY = 'Latency';
 export const DIMENSION_OPERATION = 'operation';
 
-// From the sweep.
+// From the sweep, each time that it has run: a gap is a sweep that does not.
+export const METRIC_SWEEPS = 'Sweeps';
 /** Clusters whose agent is not heard, though it was within the last week. */
 export const METRIC_STALE_AGENTS = 'StaleAgents';
 

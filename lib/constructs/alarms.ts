@@ -1,14 +1,13 @@
 import { Duration } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
-import { Alarm, ComparisonOperator, type IMetric, MathExpression, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { Alarm, ComparisonOperator, type IMetric, Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
-import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { METRIC_ACCOUNTS_NOT_AUDITED, METRIC_AUDIT_DIFFERENCES, METRIC_STALE_AGENTS } from '#contract/metrics';
+import { METRIC_ACCOUNTS_NOT_AUDITED, METRIC_AUDIT_DIFFERENCES, METRIC_STALE_AGENTS, METRIC_SWEEPS } from '#contract/metrics';
 import type { Config } from '#lib/config';
-import { sumOf, type Watched } from '#lib/constructs/watched';
+import type { Watched } from '#lib/constructs/watched';
 
 export interface AlarmsProps extends Watched {
   readonly config: Config;
@@ -16,6 +15,7 @@ export interface AlarmsProps extends Watched {
 }
 
 const FEW_MINUTES = Duration.minutes(5);
+const DAY = Duration.days(1);
 /** A request that meets another writer too often is a 503 too, so a single one is nobody's sleep worth. */
 const SERVER_ERRORS = 5;
 /** Each long enough for two sweeps: metrics come late, so one of them alone says little. */
@@ -62,7 +62,7 @@ export class Alarms extends Construct {
   }
 }
 
-const requests = ({ api, functions }: AlarmsProps): Alert[] => [
+const requests = ({ api }: AlarmsProps): Alert[] => [
   {
     name: 'server-errors',
     description: `${SERVER_ERRORS} answers with 5xx in five minutes: look for "failed" in the functions' logs.`,
@@ -72,32 +72,22 @@ const requests = ({ api, functions }: AlarmsProps): Alert[] => [
   {
     name: 'throttles',
     description: 'Lambda refused calls: the account has too few concurrent executions. Ask AWS for more.',
-    metric: throttlesOf(Object.values(functions), FEW_MINUTES),
+    metric: throttlesOfAccount(FEW_MINUTES),
     threshold: 1,
   },
 ];
 
 const money = ({ config, functions, measured }: AlarmsProps): Alert[] => {
-  const { expire, audit } = functions;
   const ofSweeps = Duration.minutes(Math.max(FEW_MINUTES.toMinutes(), 2 * config.sweepIntervalMinutes));
-  const day = Duration.days(1);
   return [
     {
       name: 'sweep-not-running',
-      description: 'No sweep ended well lately, so money of jobs that never came back stays held: look at the log of expire.',
-      metric: new MathExpression({
-        label: 'sweeps that ended well',
-        expression: 'calls - errors', // Without a call there is no figure, and that is as bad.
-        usingMetrics: {
-          calls: expire.metricInvocations({ period: ofSweeps, statistic: 'Sum' }),
-          errors: expire.metricErrors({ period: ofSweeps, statistic: 'Sum' }),
-        },
-        period: ofSweeps,
-      }),
+      description: 'No sweep ended lately, so money of jobs that never came back stays held: look at the log of expire.',
+      metric: measured(METRIC_SWEEPS, { statistic: 'Sum', period: ofSweeps }),
       threshold: 1,
       evaluationPeriods: PERIODS_WITHOUT_SWEEP,
       when: ComparisonOperator.LESS_THAN_THRESHOLD,
-      missing: TreatMissingData.BREACHING,
+      missing: TreatMissingData.BREACHING, // Who does not run says nothing.
     },
     {
       name: 'stale-agent',
@@ -108,18 +98,20 @@ const money = ({ config, functions, measured }: AlarmsProps): Alert[] => {
     },
     {
       name: 'audit-difference',
-      description:
-        'A ledger does not explain what is stored, or the daily audit did not end: look at the log of audit, then run `asbb audit`.',
-      metric: new MathExpression({
-        label: 'differences, and accounts not audited',
-        expression: 'FILL(differences, 0) + FILL(missed, 0) + FILL(errors, 0)',
-        usingMetrics: {
-          differences: measured(METRIC_AUDIT_DIFFERENCES, { statistic: 'Sum', period: day }),
-          missed: measured(METRIC_ACCOUNTS_NOT_AUDITED, { statistic: 'Sum', period: day }),
-          errors: audit.metricErrors({ period: day, statistic: 'Sum' }),
-        },
-        period: day,
-      }),
+      description: 'A ledger does not explain what is stored: look for "failed" in the log of audit, then run `asbb audit`.',
+      metric: measured(METRIC_AUDIT_DIFFERENCES, { statistic: 'Sum', period: DAY }),
+      threshold: 1,
+    },
+    {
+      name: 'audit-incomplete',
+      description: 'The daily audit could not look at every account: the log of audit names them. Run `asbb audit` for them.',
+      metric: measured(METRIC_ACCOUNTS_NOT_AUDITED, { statistic: 'Sum', period: DAY }),
+      threshold: 1,
+    },
+    {
+      name: 'audit-failed',
+      description: 'The daily audit did not come to its end: look at the log of audit.',
+      metric: functions.audit.metricErrors({ period: DAY, statistic: 'Sum' }),
       threshold: 1,
     },
   ];
@@ -135,9 +127,6 @@ const deadLetters = ({ deadLetters }: AlarmsProps): Alert[] =>
 
 export const serverErrorsOf = (api: HttpApi, period: Duration): IMetric => api.metricServerError({ statistic: 'Sum', period });
 
-export const throttlesOf = (functions: readonly LambdaFunction[], period: Duration): IMetric =>
-  sumOf(
-    'throttled calls',
-    period,
-    functions.map((each) => each.metricThrottles({ statistic: 'Sum', period })),
-  );
+/** Of all functions of the account together: they share what it may run at once. */
+export const throttlesOfAccount = (period: Duration): IMetric =>
+  new Metric({ namespace: 'AWS/Lambda', metricName: 'Throttles', statistic: 'Sum', period });

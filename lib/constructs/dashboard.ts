@@ -18,10 +18,11 @@ import {
   METRIC_LATENCY,
   METRIC_REFUSED,
   METRIC_STALE_AGENTS,
+  METRIC_SWEEPS,
 } from '#contract/metrics';
 import type { Operation } from '#contract/routes';
 import type { Config } from '#lib/config';
-import { serverErrorsOf, throttlesOf } from '#lib/constructs/alarms';
+import { serverErrorsOf, throttlesOfAccount } from '#lib/constructs/alarms';
 import type { Watched } from '#lib/constructs/watched';
 
 export interface DashboardProps extends Watched {
@@ -82,7 +83,7 @@ const isItUp = ({ api, functions, measured }: DashboardProps): IWidget[] => [
   ),
   graph('Functions: errors and throttles', [
     ...Object.entries(functions).map(([name, each]) => each.metricErrors({ statistic: 'Sum', period: PERIOD, label: name })),
-    throttlesOf(Object.values(functions), PERIOD),
+    throttlesOfAccount(PERIOD),
   ]),
 ];
 
@@ -114,8 +115,8 @@ const isItFast = ({ api, functions, measured }: DashboardProps): IWidget[] => {
   ];
 };
 
-const isMoneyLeaking = ({ functions, deadLetters, measured }: DashboardProps): IWidget[] => [
-  graph('Sweeps', [functions.expire.metricInvocations({ statistic: 'Sum', period: PERIOD, label: 'sweeps' })]),
+const isMoneyLeaking = ({ deadLetters, measured }: DashboardProps): IWidget[] => [
+  graph('Sweeps', [measured(METRIC_SWEEPS, { statistic: 'Sum', period: PERIOD, label: 'sweeps' })]),
   graph('Agents that are not heard', [measured(METRIC_STALE_AGENTS, { statistic: 'Maximum', period: PERIOD, label: 'agents' })]),
   graph(
     'Dead letters',

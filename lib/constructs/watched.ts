@@ -1,7 +1,7 @@
 // What alarms and dashboard look at.
 import type { Duration } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
-import { type IMetric, MathExpression, Metric } from 'aws-cdk-lib/aws-cloudwatch';
+import { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { DIMENSION_SERVICE, METRIC_NAMESPACE } from '#contract/metrics';
@@ -36,12 +36,3 @@ export const measuredBy =
 
 /** Under this name a deployment's functions write their logs and metrics. */
 export const serviceName = (stage: string): string => `asbb-${stage}`;
-
-/** Metrics added up; one that nobody wrote is 0. */
-export const sumOf = (label: string, period: Duration, metrics: readonly IMetric[]): IMetric =>
-  new MathExpression({
-    label,
-    expression: metrics.map((_, index) => `FILL(m${index}, 0)`).join(' + '),
-    usingMetrics: Object.fromEntries(metrics.map((metric, index) => [`m${index}`, metric])),
-    period,
-  });

@@ -4,7 +4,7 @@ import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Bundle, bundled } from '#test/infra/bundle';
-import { ofType, type Synthesised, synthesised } from '#test/infra/synth';
+import { ofType, PATIENCE_MS, type Synthesised, synthesised } from '#test/infra/synth';
 
 const MAX_SUBMIT_BYTES = 600_000;
 
@@ -13,7 +13,7 @@ let submit: Bundle;
 beforeAll(async () => {
   stacks = synthesised({ bundle: true });
   submit = await bundled({ entryPoints: ['lambdas/http/submit-function.ts'] }, join(stacks.folder, 'submit'));
-});
+}, PATIENCE_MS);
 afterAll(() => rmSync(stacks.folder, { recursive: true }));
 
 /** Name and code of each function. */

@@ -3,12 +3,12 @@ import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Operation, ROUTES } from '#contract/routes';
 import { isAllowed, lineOf, list, type Statement, textOf } from '#test/infra/iam';
-import { ACCOUNT, ofType, REGION, type Synthesised, synthesised } from '#test/infra/synth';
+import { ACCOUNT, ofType, PATIENCE_MS, REGION, type Synthesised, synthesised } from '#test/infra/synth';
 
 let stacks: Synthesised;
 beforeAll(() => {
   stacks = synthesised({ context: { 'asbb:advisor-url': 'https://advisor.example.org', 'asbb:advisor-secret': 'asbb/advisor' } });
-});
+}, PATIENCE_MS);
 afterAll(() => rmSync(stacks.folder, { recursive: true }));
 
 const API = `arn:aws:execute-api:${REGION}:${ACCOUNT}:<BudgetApi>/$default`;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { JOB_ENDED_BUDGET_MS } from '#contract/events';
 import { ROUTES } from '#contract/routes';
 import { textOf } from '#test/infra/iam';
-import { ofType, type Resource, type Synthesised, synthesised } from '#test/infra/synth';
+import { ofType, PATIENCE_MS, type Resource, type Synthesised, synthesised } from '#test/infra/synth';
 
 let prod: Synthesised;
 let dev: Synthesised;
@@ -25,7 +25,7 @@ beforeAll(() => {
       'asbb:pricing-region': 'eu-central-1',
     },
   });
-});
+}, PATIENCE_MS);
 afterAll(() => {
   for (const { folder } of [prod, dev]) rmSync(folder, { recursive: true });
 });
@@ -213,6 +213,8 @@ describe('watching', () => {
       'asbb-prod-sweep-not-running',
       'asbb-prod-stale-agent',
       'asbb-prod-audit-difference',
+      'asbb-prod-audit-incomplete',
+      'asbb-prod-audit-failed',
       'asbb-prod-job-ended-dead-letters',
       'asbb-prod-stream-dead-letters',
     ]);

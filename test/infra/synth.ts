@@ -8,6 +8,9 @@ import { readConfig } from '#lib/config';
 import { createStacks } from '#lib/stacks';
 
 const ROOT = join(import.meta.dirname, '../..');
+/** For a hook that synthesises: CDK takes seconds, and on a busy machine a minute. */
+export const PATIENCE_MS = 300_000;
+
 export const ACCOUNT = '111122223333';
 export const REGION = 'eu-central-1';
 

@@ -25,7 +25,7 @@ import { useDynamoDb } from '#test/contract/dynamodb';
 import { aBatch, anEvent } from '#test/events/deliveries';
 import { SETTINGS } from '#test/http/api';
 import { isAllowed, type Statement } from '#test/infra/iam';
-import { type Synthesised, synthesised } from '#test/infra/synth';
+import { PATIENCE_MS, type Synthesised, synthesised } from '#test/infra/synth';
 import { requestsIn, type TableRequest } from '#test/infra/table-requests';
 
 const HOUR_MS = 3_600_000;
@@ -47,7 +47,7 @@ let stacks: Synthesised;
 beforeAll(async () => {
   stacks = synthesised();
   await everything();
-});
+}, PATIENCE_MS);
 afterAll(() => rmSync(stacks.folder, { recursive: true }));
 
 /** A function's services, on a client that notes what it sends. */
