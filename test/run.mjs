@@ -17,6 +17,10 @@ const NEEDS = {
   java: { isThere: hasJava, mend: 'Java 17 or newer for DynamoDB Local (Debian: apt-get install openjdk-17-jre-headless)' },
   // Packages are installed, and jobs are submitted as a user that is made for it.
   debian: { isThere: () => process.getuid?.() === 0 && existsSync('/etc/debian_version'), mend: 'root on Debian' },
+  python: {
+    isThere: () => succeeds('python3', ['-m', 'pip', '--version']),
+    mend: 'Python 3 with venv and pip (Debian: apt-get install python3-venv)',
+  },
   curl: { isThere: () => succeeds('curl', ['--version']), mend: 'curl (Debian: apt-get install curl)' },
 };
 
@@ -36,6 +40,8 @@ const TIERS = [
   { name: 'http', run: () => vitest('http', ['test/http', 'test/events']), needs: ['java', 'curl'] },
   { name: 'money', run: () => vitest('money', ['test/money']), needs: ['java'] },
   { name: 'properties', run: () => vitest('properties', ['test/properties']), needs: ['java'] },
+  // A local AWS: stacks are deployed into it for real.
+  { name: 'deploy', run: () => vitest('deploy', ['test/deploy']), needs: ['python'] },
   { name: 'start', run: () => vitest('start', ['test/start']), needs: ['java'] },
   { name: 'plugin', run: pluginModules, needs: ['debian', 'curl'] },
   // Real clusters on fixed parts of this machine: one file at a time.

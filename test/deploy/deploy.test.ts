@@ -1,0 +1,73 @@
+// The real `cdk bootstrap` and `cdk deploy` into a local AWS, and the deployed bundles through its API Gateway.
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ACCOUNT, type MiniStack, missingForMiniStack, REGION, startMiniStack } from '#test/deploy/ministack';
+
+const DEPLOYING_MS = 900_000;
+const STAGE = ['-c', 'stage=dev'] as const;
+
+const missing = missingForMiniStack();
+if (missing !== undefined) process.stdout.write(`deploy: skipped, it needs ${missing}\n`);
+
+let aws: MiniStack;
+let api: string;
+let said: string;
+
+beforeAll(async () => {
+  if (missing !== undefined) return;
+  aws = await startMiniStack();
+  await aws.cdk('bootstrap', `aws://${ACCOUNT}/${REGION}`, ...STAGE);
+  said = await aws.cdk('deploy', '--all', '--require-approval', 'never', ...STAGE);
+  api = `${aws.endpointOf(outputsIn(said).ApiEndpoint ?? '')}/api/v1`;
+}, DEPLOYING_MS);
+afterAll(() => aws?.stop());
+
+const outputsIn = (text: string): Record<string, string> =>
+  Object.fromEntries([...text.matchAll(/^Asbb-dev-Api\.(\w+) = (.*)$/gm)].map(([, name = '', value = '']) => [name, value]));
+
+const ask = async (method: string, path: string, body?: object): Promise<{ status: number; body: Record<string, unknown> }> => {
+  const options = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+  const answer = await fetch(`${api}${path}`, { method, ...options });
+  return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+};
+
+describe.skipIf(missing !== undefined)('a deployed stage', () => {
+  it('gives out what clients are configured with', () => {
+    expect(outputsIn(said)).toMatchObject({ TableName: 'asbb-dev', EventBusName: 'asbb-dev' });
+  });
+
+  it('says that it is there', async () => {
+    expect(await ask('GET', '/health')).toMatchObject({ status: 200, body: { status: 'ok' } });
+  });
+
+  it('holds money for a job, refuses one that is too dear, and settles the first at its real cost', async () => {
+    const partition = { region: 'us-east-1', instance_types: [], unpriced: 'flat', flat_rate_per_node_hour: 10 };
+    expect((await ask('PUT', '/partitions/ten', partition)).status).toBe(200);
+    expect((await ask('POST', '/accounts', { account: 'physics', budget_limit: 100 })).status).toBe(201);
+    const job = { account: 'physics', partition: 'ten', cluster: 'alpha', wall_time: '1:00:00', hold_id: randomUUID() };
+    expect((await ask('POST', '/budget/check', { ...job, nodes: 1 })).body).toMatchObject({ available: true, hold_amount: 12 });
+    const refused = await ask('POST', '/budget/check', { ...job, hold_id: randomUUID(), nodes: 100 });
+    expect(refused).toMatchObject({ status: 200, body: { available: false, code: 'insufficient_budget' } });
+    const run = { hold_id: job.hold_id, run_id: 'alpha-1', actual_cost: 7 };
+    expect((await ask('POST', '/budget/reconcile', run)).body).toMatchObject({ success: true, refund_amount: 5, hold_state: 'settled' });
+    const { body } = await ask('GET', '/accounts/physics');
+    expect(body).toMatchObject({ budget_limit: 100, budget_used: 7, budget_held: 0, budget_available: 93 });
+  });
+
+  it(
+    'does not differ from what was deployed',
+    async () => {
+      expect(await aws.cdk('diff', '--all', ...STAGE)).toContain('Number of stacks with differences: 0');
+    },
+    DEPLOYING_MS,
+  );
+
+  it(
+    'leaves nothing when it is destroyed',
+    async () => {
+      await aws.cdk('destroy', '--all', '--force', ...STAGE);
+      expect(await aws.cdk('diff', '--all', ...STAGE)).toContain('Number of stacks with differences: 2');
+    },
+    DEPLOYING_MS,
+  );
+});
