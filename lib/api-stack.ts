@@ -33,7 +33,8 @@ export class ApiStack extends Stack {
     const api = new BudgetApi(this, 'Budget', { config, table });
     const expiry = new HoldExpiry(this, 'HoldExpiry', { config, table });
     const jobs = new JobEvents(this, 'JobEvents', { config, table, bus });
-    const stream = new StreamEvents(this, 'StreamEvents', { config, table, bus });
+    const { topic } = new Notices(this, 'Notices', { config });
+    const stream = new StreamEvents(this, 'StreamEvents', { config, table, bus, topic });
     const audit = new DailyAudit(this, 'DailyAudit', { config, table });
     const { policies } = new CallerPolicies(this, 'Policies', { stage, api, bus });
 
@@ -50,7 +51,6 @@ export class ApiStack extends Stack {
       deadLetters: { 'job-ended': jobs.deadLetters, stream: stream.deadLetters },
       measured: measuredBy(config),
     };
-    const { topic } = new Notices(this, 'Notices', { config });
     const alarms = new Alarms(this, 'Alarms', { ...watched, config, topic });
     const dashboard = new Dashboard(this, 'Dashboard', { ...watched, config, alarms: alarms.all });
 

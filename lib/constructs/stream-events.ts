@@ -4,6 +4,7 @@ import type { EventBus } from 'aws-cdk-lib/aws-events';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { StartingPosition } from 'aws-cdk-lib/aws-lambda';
 import { DynamoEventSource, SqsDlq } from 'aws-cdk-lib/aws-lambda-event-sources';
+import type { Topic } from 'aws-cdk-lib/aws-sns';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { Config } from '#lib/config';
@@ -14,6 +15,8 @@ export interface StreamEventsProps {
   readonly table: TableV2;
   /** Where events go out. */
   readonly bus: EventBus;
+  /** Where a person hears of a budget that crosses a threshold. */
+  readonly topic: Topic;
 }
 
 const TIMEOUT = Duration.seconds(30);
@@ -32,7 +35,7 @@ export class StreamEvents extends Construct {
   /** Holds where in the stream the failed records are, and not the records. */
   readonly deadLetters: Queue;
 
-  constructor(scope: Construct, id: string, { config, table, bus }: StreamEventsProps) {
+  constructor(scope: Construct, id: string, { config, table, bus, topic }: StreamEventsProps) {
     super(scope, id);
     this.deadLetters = new Queue(this, 'DeadLetters', {
       queueName: `asbb-${config.stage}-stream-dead`,
@@ -48,9 +51,10 @@ export class StreamEvents extends Construct {
       entry: 'lambdas/events/stream-function.ts',
       description: 'events and usage from the stream of the table',
       timeout: TIMEOUT,
-      environment: { EVENT_BUS_NAME: bus.eventBusName },
+      environment: { EVENT_BUS_NAME: bus.eventBusName, THRESHOLD_TOPIC_ARN: topic.topicArn },
     });
     this.function.role.addToPolicy(new PolicyStatement({ sid: 'EventsOut', actions: ['events:PutEvents'], resources: [bus.eventBusArn] }));
+    this.function.role.addToPolicy(new PolicyStatement({ sid: 'Thresholds', actions: ['sns:Publish'], resources: [topic.topicArn] }));
     this.function.lambda.addEventSource(
       new DynamoEventSource(table as ITable, {
         startingPosition: StartingPosition.TRIM_HORIZON, // The first deployment misses nothing.

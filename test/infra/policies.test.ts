@@ -90,6 +90,7 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
     logs('StreamEventsStreamLogs'),
     TRACES,
     'events:PutEvents on <Bus.Arn>',
+    'sns:Publish on <NoticesTopic>',
     'sqs:GetQueueAttributes sqs:GetQueueUrl sqs:SendMessage on <StreamEventsDeadLetters.Arn>',
     'dynamodb:DescribeStream dynamodb:GetRecords dynamodb:GetShardIterator dynamodb:ListStreams on <Table.StreamArn>',
   ],
