@@ -158,10 +158,17 @@ export const createApiClient = (options: ApiClientOptions): ApiClient => {
   const send = async (message: Message): Promise<Answered> => {
     const headers = await sign(message);
     const { method, url, body } = message;
-    // A signature is for one host, so a redirect is an answer like any other.
-    const init: RequestInit = { method, headers, redirect: 'manual', signal: AbortSignal.timeout(timeoutMs) };
-    const response = await options.fetch(url, body === undefined ? init : { ...init, body });
-    return { status: response.status, text: await textOf(response), location: response.headers.get('location') };
+    // Not AbortSignal.timeout: its timer keeps what belongs to an answered request until the time is over.
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(new DOMException('the time is over', 'TimeoutError')), timeoutMs);
+    try {
+      // A signature is for one host, so a redirect is an answer like any other.
+      const init: RequestInit = { method, headers, redirect: 'manual', signal: deadline.signal };
+      const response = await options.fetch(url, body === undefined ? init : { ...init, body });
+      return { status: response.status, text: await textOf(response), location: response.headers.get('location') };
+    } finally {
+      clearTimeout(timer);
+    }
   };
 
   return {

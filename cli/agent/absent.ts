@@ -4,7 +4,7 @@ import { attempt, type Desk, inParallel } from '#cli/agent/desk';
 import type { Sighting, TrackedHold } from '#cli/agent/holds';
 import type { AccountedRun, EpochSeconds, OnBadLine, Slurm } from '#cli/agent/ports';
 import { type EndedRun, endedRunOf, runOfSighting, wireRestOf } from '#cli/agent/runs';
-import { type BookedRuns, createBookedRuns, type SendRuns, type SettleParts, settleRuns } from '#cli/agent/settle';
+import { type BookedRuns, type SendRuns, type SettleParts, settleRuns } from '#cli/agent/settle';
 import type { HoldAnswer, HoldDetailAnswer } from '#cli/api-client';
 
 const HOLDS_AT_ONCE = 8;
@@ -145,7 +145,11 @@ const closeOrWait = async (
   { tracked, rows }: { tracked: TrackedHold; rows: readonly AccountedRun[] },
 ): Promise<void> => {
   const absentMs = desk.now() - (tracked.absentSinceMs ?? desk.now());
-  if (absentMs >= desk.settings.orphanAfterMs && (await parts.positiveWord())) await close(desk, parts, { tracked, rows });
+  if (absentMs >= desk.settings.orphanAfterMs) {
+    // Slurm has just started, or has not told slurmdbd all: that is over soon, and then nothing is to wait for any more.
+    if (!(await parts.positiveWord())) return;
+    await close(desk, parts, { tracked, rows });
+  }
   tracked.looks += 1;
   const wait = Math.min(LONGEST_LOOK_AFTER_MS, FIRST_LOOK_AFTER_MS * 2 ** (tracked.looks - 1));
   // Not past the moment from which on it may be closed.
@@ -166,7 +170,7 @@ const close = async (
   const mine = rows.filter((row) => parts.holds.ofRun(row) === tracked);
   const lost = [...sightingsOf(tracked, mine).values()];
   if (lost.length === 0 && mine.length === 0 && mayHaveRunUnseen(parts, tracked)) return; // Nobody knows what it cost: its hold expires.
-  const again = { ...parts, send: parts.direct, booked: createBookedRuns() };
+  const again = { ...parts, send: parts.direct, booked: parts.booked.untold() };
   await settleRuns(
     desk,
     again,

@@ -90,15 +90,15 @@ export const createAgent = (parts: AgentParts): Agent => {
     const cluster = parts.settings.cluster ?? facts.clusterName;
     const state = parts.state.read(cluster) ?? (await firstState(parts, cluster));
     for (const [holdId, since] of state.orphans) orphans.set(holdId, since);
+    booked.remember(state.unmarked ?? []);
     // Before the first heartbeat: if the state is lost, the last heartbeat tells up to when everything was booked.
     parts.state.write(state);
     return { facts, settings: { ...parts.settings, cluster }, state };
   };
 
   const listAll = async (cluster: string, seen: AgentState['seen']): Promise<void> => {
-    const listed = await listHolds(api, { cluster, bound: 'true' });
     // The list may lag behind a bind, so what is missing in it is only asked about when its job is gone.
-    for (const hold of listed) holds.track(hold);
+    await eachHold(api, { cluster, bound: 'true' }, (hold) => holds.track(hold));
     for (const each of seen) {
       const tracked = holds.get(each[0]);
       if (tracked !== undefined && !tracked.wasSeen) remember(tracked, each);
@@ -195,7 +195,7 @@ export const createAgent = (parts: AgentParts): Agent => {
       else if (snapshot.isWhole) booked.forgetBefore(oldestEndIn(snapshot, began));
       for (const id of postponed.keys()) if (!snapshot.submissions.has(id)) postponed.delete(id);
       // While a requeued run waits to be booked, only the state before still has it.
-      if (requeued.size === 0) parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds) });
+      if (requeued.size === 0) parts.state.write({ ...state, orphans: [...orphans], seen: seenOf(holds), unmarked: booked.unmarked() });
       if (!isFirst) await beat(desk);
       return {
         cluster,
@@ -216,7 +216,7 @@ export const createAgent = (parts: AgentParts): Agent => {
       } catch (error) {
         // It may come back without its last words: a store that was restored, or one that answers before it writes.
         if (endsThePass(error)) {
-          booked.forgetAll();
+          booked.doubtAll();
           listedAllMs = Number.NEGATIVE_INFINITY;
         }
         throw error;
@@ -237,11 +237,14 @@ export const sendTo =
 const firstState = async ({ api, now }: AgentParts, cluster: string): Promise<AgentState> => {
   const nowSeconds = Math.floor(now() / 1000);
   const lastBeat = await lastHeartbeatOf(api, cluster);
-  const open = [...(await listHolds(api, { cluster, bound: 'true' })), ...(await listHolds(api, { cluster, bound: 'false' }))];
+  let oldest = Number.POSITIVE_INFINITY;
+  for (const bound of ['true', 'false'] as const)
+    await eachHold(api, { cluster, bound }, ({ created_at }) => {
+      oldest = Math.min(oldest, Math.floor(Date.parse(created_at) / 1000));
+    });
   // A row may have been on its way when the agent was last heard, so a known cluster is looked back at for longer than that.
   const adoptedAt = lastBeat === undefined ? nowSeconds : Math.min(lastBeat, nowSeconds) - LOOK_BACK_SECONDS;
-  const watermark =
-    open.reduce((first, { created_at }) => Math.min(first, Math.floor(Date.parse(created_at) / 1000)), adoptedAt) - OVERLAP_SECONDS;
+  const watermark = Math.min(oldest, adoptedAt) - OVERLAP_SECONDS;
   return { v: 1, cluster, adoptedAt, watermark, watchedSinceMs: now(), lastLookMs: now(), orphans: [], seen: [] };
 };
 
@@ -257,16 +260,23 @@ const lastHeartbeatOf = async (api: ApiClient, cluster: string): Promise<EpochSe
   throw failure('the list of clusters does not come to an end: ask the administrator of the API');
 };
 
-const listUnbound = async (api: ApiClient, cluster: string): Promise<Map<string, HoldAnswer>> =>
-  new Map((await listHolds(api, { cluster, bound: 'false' })).map((hold) => [hold.hold_id, hold]));
+const listUnbound = async (api: ApiClient, cluster: string): Promise<Map<string, HoldAnswer>> => {
+  const unbound = new Map<string, HoldAnswer>();
+  await eachHold(api, { cluster, bound: 'false' }, (hold) => unbound.set(hold.hold_id, hold));
+  return unbound;
+};
 
-const listHolds = async (api: ApiClient, query: { cluster: string; bound: 'true' | 'false' }): Promise<HoldAnswer[]> => {
-  const holds: HoldAnswer[] = [];
+/** Page by page: there may be a hundred thousand. */
+const eachHold = async (
+  api: ApiClient,
+  query: { cluster: string; bound: 'true' | 'false' },
+  take: (hold: HoldAnswer) => void,
+): Promise<void> => {
   let cursor: string | undefined;
   for (let page = 0; page < MAX_PAGES; page += 1) {
     const answer = await api.request('listHoldsOfCluster', { query: { ...query, state: 'open', limit: String(MAX_PAGE_SIZE), cursor } });
-    holds.push(...answer.holds);
-    if (answer.cursor === undefined) return holds;
+    answer.holds.forEach(take);
+    if (answer.cursor === undefined) return;
     cursor = answer.cursor;
   }
   throw failure('the list of holds does not come to an end: ask the administrator of the API');

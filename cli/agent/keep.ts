@@ -41,6 +41,8 @@ export const keepJobs = async (desk: Desk, parts: KeepParts): Promise<void> => {
       continue;
     }
     delete tracked.absentSinceMs;
+    tracked.nextLookMs = 0;
+    tracked.looks = 0;
     work.push(() => keep(desk, parts, tracked, submission));
   }
   await inParallel(work, JOBS_AT_ONCE, (each) => each());

@@ -16,28 +16,59 @@ const HOLDS_AT_ONCE = 8;
 const ENDING_FOR_SECONDS = 600;
 /** After so long, a row stays as it is. */
 const UNFINISHED_FOR_SECONDS = 600;
+/** Runs that the state file keeps of those whose rows name no hold. */
+const MAX_UNMARKED = 1_000;
+const DOUBTFUL = 'doubtful';
 
 /** Which runs have been booked, so that reading them again costs nothing. Losing it costs requests, and no money. */
 export interface BookedRuns {
   /** As it is said to be now: slurmdbd may say something else of a run later. */
   has(run: EndedRun): boolean;
-  add(run: EndedRun): void;
-  /** Whoever was told of them may have forgotten them. */
-  forgetAll(): void;
+  /** The hold that it was booked against last. */
+  holdOf(run: EndedRun): string | undefined;
+  add(run: EndedRun, holdId: string): void;
+  /** Whoever was told of them may have forgotten it, so that they are told again. */
+  doubtAll(): void;
+  /** What cannot be found again by anything that Slurm says, the latest of it: for the state file. */
+  unmarked(): [runId: string, holdId: string, endedAt: EpochSeconds][];
+  remember(unmarked: readonly (readonly [runId: string, holdId: string, endedAt: EpochSeconds])[]): void;
+  /** The same, as if nobody had been told yet. */
+  untold(): BookedRuns;
   /** Runs that no window of sacct will show again. */
   forgetBefore(endedAt: EpochSeconds): void;
 }
 
+interface Booked {
+  readonly endedAt: EpochSeconds;
+  readonly cause: string;
+  readonly holdId: string;
+  readonly isMarked: boolean;
+}
+
 export const createBookedRuns = (): BookedRuns => {
-  const known = new Map<string, { readonly endedAt: EpochSeconds; readonly cause: string }>();
-  return {
+  const known = new Map<string, Booked>();
+  const booked: BookedRuns = {
     has: (run) => known.get(run.runId)?.cause === causeOf(run),
-    add: (run) => known.set(run.runId, { endedAt: run.endedAt, cause: causeOf(run) }),
-    forgetAll: () => known.clear(),
+    holdOf: ({ runId }) => known.get(runId)?.holdId,
+    add: (run, holdId) => known.set(run.runId, { endedAt: run.endedAt, cause: causeOf(run), holdId, isMarked: run.holdId !== undefined }),
+    doubtAll: () => {
+      for (const [runId, each] of known) known.set(runId, { ...each, cause: DOUBTFUL });
+    },
+    unmarked: () => {
+      const found = [...known].flatMap(([runId, { holdId, endedAt, isMarked }]): [string, string, number][] =>
+        isMarked ? [] : [[runId, holdId, endedAt]],
+      );
+      return found.slice(-MAX_UNMARKED);
+    },
+    remember: (unmarked) => {
+      for (const [runId, holdId, endedAt] of unmarked) known.set(runId, { holdId, endedAt, cause: DOUBTFUL, isMarked: false });
+    },
     forgetBefore: (limit) => {
       for (const [runId, { endedAt }] of known) if (endedAt < limit) known.delete(runId);
     },
+    untold: () => ({ ...booked, has: () => false }),
   };
+  return booked;
 };
 
 /** All that the cost of a run comes from. */
@@ -129,7 +160,7 @@ const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promis
     const final = liveness === 'gone' && lastOfJob.get(run.jobId) === run;
     const tasks = await tasksOf(desk, parts, group, run);
     const wire = tasks === 0 ? undefined : wireOrAside(desk, run, { final, tasks });
-    if (wire === undefined) parts.booked.add(run);
+    if (wire === undefined) parts.booked.add(run, group.holdId);
     else ready.push({ run, wire });
   }
   for (const batch of batchesOf(ready)) {
@@ -237,7 +268,7 @@ const sendBatch = async (desk: Desk, parts: SettleParts, group: Group, batch: Ba
           left += await correctChanged(desk, parts, run, group.holdId);
           continue;
         }
-        parts.booked.add(run);
+        parts.booked.add(run, group.holdId);
         if (code === 'account_not_found') desk.unknownAccount(run.account);
         else desk.keepAside({ reason: `run ${run.runId} of job ${run.jobId} was refused: ${error.message}`, entry: run });
       }
@@ -254,25 +285,28 @@ const sendBatch = async (desk: Desk, parts: SettleParts, group: Group, batch: Ba
 const correctChanged = async (desk: Desk, { booked }: SettleParts, run: EndedRun, holdId: string): Promise<number> => {
   const wire = wireOrAside(desk, run, { final: true, tasks: 1 });
   if (wire === undefined) {
-    booked.add(run);
+    booked.add(run, holdId);
     return 0;
   }
   const { elapsed_seconds, started_at, partition, state, nodes, cpus, memory, gpus } = wire;
   const used = given({ elapsed_seconds, started_at, partition, state, nodes, cpus, memory, gpus });
+  let isDone = false;
   const correction = { correction_id: `row.${desk.sha256(causeOf(run)).slice(0, 32)}`, note: 'Slurm accounts for this run anew' };
   await attempt(
     desk,
     async () => {
       await desk.api.request('correctRun', { path: { hold_id: holdId, run_id: run.runId }, body: { ...used, ...correction } });
-      booked.add(run);
+      booked.add(run, holdId);
+      isDone = true;
       desk.counts.corrected += 1;
     },
     (_, error) => {
-      booked.add(run);
+      booked.add(run, holdId);
+      isDone = true;
       desk.keepAside({ reason: `run ${run.runId} has changed, and could not be corrected: ${error.message}`, entry: run });
     },
   );
-  return booked.has(run) ? 0 : 1;
+  return isDone ? 0 : 1;
 };
 
 const note = async (
@@ -280,7 +314,7 @@ const note = async (
   { booked, holds }: SettleParts,
   { run, answer, holdId }: { run: EndedRun; answer: SettlementAnswer | undefined; holdId: string },
 ): Promise<void> => {
-  booked.add(run);
+  booked.add(run, holdId);
   desk.counts.settled += 1;
   const tracked = holds.get(holdId);
   if (tracked !== undefined && (tracked.sightings.get(run.jobId)?.startedAt ?? Number.POSITIVE_INFINITY) <= run.endedAt)

@@ -98,15 +98,13 @@ export const parseAccountedRun = (line: string): AccountedRun => {
   const columns = columnsOf(line, SACCT_COLUMNS);
   const [dbIndex, jobId, arrayId, cluster, user, account, partition, state, submitted, started, ended, , nodes, tres, nodeList] =
     columns as [string, string, string, string, string, string, string, string, string, string, string, string, string, string, string];
-  const stateName = stateOf(state);
-  const submittedAt = required('Submit', timeOf('Submit', submitted));
   const endedAt = timeOf('End', ended);
   // A job that was cancelled while it waited has a start in some versions, but never had a node.
   const hadNodes = countOf('AllocNodes', nodes) > 0 && nodeList !== 'None assigned';
   const startedAt = hadNodes ? timeOf('Start', started) : null;
   // A clock was set back: what it cost is not to be seen, and it was not nothing.
   if (startedAt !== null && endedAt !== null && endedAt < startedAt) throw new BadLine(`ends (${ended}) before it starts (${started})`);
-  return {
+  const run = {
     dbIndex: numberOf('DBIndex', dbIndex),
     jobId: numberOf('JobIDRaw', jobId),
     ...submissionOf(jobId, arrayId),
@@ -114,18 +112,19 @@ export const parseAccountedRun = (line: string): AccountedRun => {
     user,
     account: account.toLowerCase(),
     partition,
-    state: stateName,
-    submittedAt,
-    startedAt: begunAt(startedAt, submittedAt),
+    state: stateOf(state),
+    submittedAt: required('Submit', timeOf('Submit', submitted)),
+    startedAt,
     endedAt,
     nodes: hadNodes ? countOf('AllocNodes', nodes) : 0,
     tres,
     ...holdIn(columns[SACCT_COLUMNS - 1] as string),
   };
+  return { ...run, startedAt: begunAt(run) };
 };
 
 /** After a change of size, a row has the start of the job's first row, and the time of the change as that of its submission. */
-const begunAt = (startedAt: EpochSeconds | null, submittedAt: EpochSeconds): EpochSeconds | null =>
+const begunAt = ({ startedAt, submittedAt }: Pick<AccountedRun, 'startedAt' | 'submittedAt'>): EpochSeconds | null =>
   startedAt === null ? null : Math.max(startedAt, submittedAt);
 
 const HOLD_MARK = /(?:^|\s)asbb:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?=\s|$)/gi;

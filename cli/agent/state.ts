@@ -21,6 +21,8 @@ const State = z.strictObject({
   orphans: z.array(z.tuple([z.string(), z.number()])),
   /** Of holds whose jobs were seen: since when they are missed, if they are, and their runs. */
   seen: z.array(z.tuple([z.string(), z.number().nullable(), z.array(sighting)])),
+  /** Runs whose rows name no hold: run, the hold that it was booked against, and its end in seconds since 1970. */
+  unmarked: z.array(z.tuple([z.string(), z.string(), z.number()])).optional(),
 });
 export type AgentState = z.output<typeof State>;
 

@@ -13,6 +13,8 @@ export interface WhoseParts {
   readonly unbound: ReadonlyMap<string, HoldAnswer>;
   /** Runs of unmarked jobs that ended before this are not ours: asbb was not there yet. */
   readonly adoptedAt: EpochSeconds;
+  /** What this agent remembers of where it booked runs. */
+  readonly booked: { holdOf(run: EndedRun): string | undefined };
 }
 
 export interface Owner {
@@ -55,7 +57,7 @@ export const createWhose = (desk: Desk, parts: WhoseParts): ((run: EndedRun) => 
  * there, whichever is open now.
  */
 const bookedBefore = async (desk: Desk, parts: WhoseParts, { run, owner }: { run: EndedRun; owner: Owner }): Promise<Whose> => {
-  for (const holdId of othersOf(desk, run, owner)) {
+  for (const holdId of othersOf(desk, parts, { run, owner })) {
     const booked = await isBooked(desk, { holdId, runId: run.runId });
     if (booked === 'later') return 'later';
     if (booked) return ownerOf(parts, holdId);
@@ -64,15 +66,16 @@ const bookedBefore = async (desk: Desk, parts: WhoseParts, { run, owner }: { run
 };
 
 /** In almost every case there are none: the job names its hold, and that is the one. */
-const othersOf = (desk: Desk, run: EndedRun, { holdId }: Owner): string[] => {
-  const others = run.holdId === undefined || run.holdId === holdId ? [] : [run.holdId];
+const othersOf = (desk: Desk, { booked }: WhoseParts, { run, owner: { holdId } }: { run: EndedRun; owner: Owner }): Set<string> => {
+  const others = new Set([booked.holdOf(run), run.holdId].flatMap((other) => other ?? []));
   // A run without a mark may have been booked late, before its hold was known.
-  if (!isForcedId(holdId)) return run.holdId === undefined ? [forcedIdOf(desk, run, 0)] : others;
-  for (let n = 0; n < MAX_FORCED_PER_JOB; n += 1) {
+  if (!isForcedId(holdId) && run.holdId === undefined) others.add(forcedIdOf(desk, run, 0));
+  for (let n = 0; isForcedId(holdId) && n < MAX_FORCED_PER_JOB; n += 1) {
     const forced = forcedIdOf(desk, run, n);
     if (forced === holdId) break;
-    others.push(forced);
+    others.add(forced);
   }
+  others.delete(holdId);
   return others;
 };
 

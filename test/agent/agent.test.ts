@@ -373,6 +373,20 @@ describe('slurmctld that was killed', () => {
     expect(await world.auditDifferences()).toEqual([]);
   });
 
+  it('again and again: its holds are closed in the pass after its word counts', async () => {
+    await submitted();
+    await world.pass();
+    world.sim.crash();
+    for (let kills = 0; kills < 6; kills++) {
+      await passes(7, 15);
+      world.sim.crash();
+    }
+    await passes(ORPHAN_AFTER_SECONDS / 15 - 1, 15);
+    expect((await world.account()).held).toBe(6_000_000n);
+    await passes(2, 15);
+    expect((await world.account()).held).toBe(0n);
+  });
+
   it('before it saved a running job: it is charged until it was missed', async () => {
     const jobId = await submitted();
     world.sim.start(jobId);
@@ -432,6 +446,24 @@ describe('a run that Slurm accounts for anew', () => {
     expect((await world.account()).used).toBe(555_556n); // 200 s.
     await expectSettled();
   });
+
+  it.each(['whose mark was overwritten', 'that nobody has asked about'])(
+    'of a job %s is charged once, by another agent too',
+    async (which) => {
+      const jobId = which === 'whose mark was overwritten' ? await submitted() : world.sim.submit(aJobSpec());
+      world.sim.start(jobId);
+      await passes(1, 100);
+      world.sim.overwriteComment(jobId);
+      world.sim.end(jobId, 'COMPLETED');
+      await world.pass();
+      world.sim.revive(jobId);
+      await passes(1, 100);
+      world.killAgent();
+      world.sim.end(jobId, 'NODE_FAIL');
+      await passes(3, ORPHAN_AFTER_SECONDS);
+      await expectSettled();
+    },
+  );
 
   it('is told again when the API was away, in case it has come back without its last words', async () => {
     const jobId = await submitted();

@@ -196,6 +196,14 @@ describe('a row of sacct', () => {
     expect(parseAccountedRun(line)).toMatchObject(expected);
   });
 
+  // Slurm 22.05.8, of a job of two nodes that gave one back after six seconds: the second row has the first one's start.
+  it.each([
+    ['that gave nodes back, before', accounted({ 7: 'RESIZING', 8: '1795595707', 9: '1795595709', 10: '1795595715' }), 1795595709],
+    ['that gave nodes back, after', accounted({ 8: '1795595715', 9: '1795595709', 10: '1795595749' }), 1795595715],
+  ])('of a job %s, is charged from its own beginning', (_, line, startedAt) => {
+    expect(parseAccountedRun(line)).toMatchObject({ startedAt });
+  });
+
   it.each([
     ['too few columns', '17|5|5|testbed|alice', 'has 5 columns instead of 16'],
     ['an index that is no number', accounted({ 0: 'x' }), "has DBIndex 'x', which is no number"],

@@ -61,7 +61,6 @@ const enginesOf = (folder: string): number[] =>
     }
   });
 
-/** @param config YAML of the service, if it is not to be as usual */
 const serve = (folder: string, how: readonly string[], config?: string): Daemon => {
   const home = join(folder, 'budget');
   mkdirSync(home, { recursive: true });

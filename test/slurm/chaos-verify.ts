@@ -137,7 +137,8 @@ export const verify = async (bed: Bed, history: RowHistory): Promise<Findings> =
     accounts[`used by ${account}`] = await verifyAccount(bed, { account, expected, entries: entries.get(account) ?? [] }, found);
   }
   found.push(...(await auditProblems(bed)), ...leftovers(bed));
-  explained.push(...forgottenRuns(bed, rows));
+  const forgotten = forgottenRuns(bed, rows);
+  explained.push(...forgotten);
   const types = [...entries.values()].flat().map(({ type }) => type);
   return {
     problems: found,
@@ -146,8 +147,9 @@ export const verify = async (bed: Bed, history: RowHistory): Promise<Findings> =
       ...holdFigures,
       'rows of sacct': rows.length,
       'runs charged': charged,
-      'stand-ins charged': standIns.length,
+      'stand-ins charged': standIns.filter(({ net }) => net > 0n).length,
       'jobs that slurmctld forgot': forgottenJobs(bed, rows),
+      'runs that no row of their own tells of': forgotten.length,
       'forced holds': types.filter((type) => type === 'forced_hold').length,
       'holds of the plugin': types.filter((type) => type === 'hold').length,
       orphans: types.filter((type) => type === 'release').length,
@@ -200,7 +202,11 @@ const rowOf = (cells: readonly string[]): Row => {
   const time = (text: string): number | undefined => (/^\d+$/.test(text) && text !== '0' ? Number(text) : undefined);
   const hadNodes = Number(nodes) > 0 && nodeList !== 'None assigned';
   const [from, to] = [hadNodes ? time(start) : undefined, time(end)];
-  const rate = RATES[partition];
+  // A run that was requeued by a slurmctld that had been killed may have its job's whole list again: the dearest is held for.
+  const [rate] = partition
+    .split(',')
+    .flatMap((name) => RATES[name] ?? [])
+    .toSorted((a, b) => Number(b - a));
   const cost =
     rate === undefined || from === undefined || to === undefined
       ? 0n

@@ -52,12 +52,12 @@ export interface Cluster {
   readonly controllerPid: number;
   /** slurmctld forgets every job and begins to count them anew; it must be stopped. */
   forgetState(): void;
+  /** Copies what slurmctld has saved so far. `bringBack`, while slurmctld is stopped, makes it forget what came later. */
+  copyState(): Promise<{ bringBack(): Promise<void> }>;
   /** Kill -9 is how these end here. Resolves when slurmdbd is gone. */
   killAccounting(): Promise<unknown>;
   /** slurmdbd again, on the same database. Does not wait for its answers. */
-  launchAccounting(): void;
-  startAccounting(): Promise<void>;
-  stopAccounting(): Promise<void>;
+  startAccounting(): void;
   /** What slurmctld has logged since `mark`, which is a former length. */
   controllerLog(mark?: number): string;
   /** Ends everything, and throws if something of it is still there. */
@@ -83,17 +83,17 @@ export interface ClusterOptions {
 
 /** What a test needs beyond the usual cluster. */
 export interface MoreOfSlurm {
-  /** Of the ordinary user and of root. */
+  /** What slurm.conf says of each node, whatever this machine has. */
+  readonly cpus?: number;
+  /** Further accounts of the ordinary user and of root. */
   readonly accounts?: readonly string[];
-  /** Names of nodes that run jobs, each with a slurmd of its own; what else slurm.conf says of them. */
+  /** Further nodes that run jobs, each with a slurmd of its own; what else slurm.conf says of them. */
   readonly nodes?: Readonly<Record<string, string>>;
   /** Keys of slurm.conf, in the place of those that are there. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Further lines of slurm.conf. */
   readonly lines?: readonly string[];
   readonly gresConf?: string;
-  /** What slurm.conf says of the node, whatever this machine has. */
-  readonly cpus?: number;
   /** Without, a slurmctld that starts anew does not look for them for so long that its real node waits. @default 40 */
   readonly paperNodes?: 0;
 }
@@ -136,7 +136,7 @@ interface Parts {
   readonly more: MoreOfSlurm;
 }
 
-const createCluster = ({ folder, daemons, machine }: Parts): Cluster => {
+const createCluster = ({ folder, daemons, machine, more }: Parts): Cluster => {
   const { user, slurm } = machine;
   const log = join(folder, 'log/slurmctld.log');
   const conf = join(folder, 'etc/slurm.conf');
@@ -178,12 +178,18 @@ const createCluster = ({ folder, daemons, machine }: Parts): Cluster => {
       for (const name of readdirSync(join(folder, 'state')))
         if (!name.startsWith('asbb')) rmSync(join(folder, 'state', name), { recursive: true });
     },
-    startAccounting: () => startDatabaseDaemon({ folder, daemons, machine }),
-    stopAccounting: async () => {
-      await daemons.get('slurmdbd')?.stop();
+    copyState: async () => {
+      const [state, copy] = [join(folder, 'state'), join(folder, 'state.copy')];
+      await machine.must('cp', ['-a', state, copy]);
+      return {
+        bringBack: async () => {
+          for (const name of readdirSync(copy)) if (!name.startsWith('asbb')) await machine.must('cp', ['-a', join(copy, name), state]);
+          rmSync(copy, { recursive: true });
+        },
+      };
     },
     killAccounting: async () => daemons.get('slurmdbd')?.stop('SIGKILL'),
-    launchAccounting: () => launchSlurmdbd({ folder, daemons, machine }),
+    startAccounting: () => startSlurmdbd({ folder, daemons, machine, more }),
     controllerLog,
     stop: () => endAll({ folder, daemons, userName: user.name }),
   };
@@ -314,8 +320,7 @@ const startMunge = async ({ folder, daemons, machine }: Parts): Promise<void> =>
   await eventually('munged answers', async () => (await machine.run('munge', ['-n', '-S', socket])).code === 0);
 };
 
-const startAccounting = async (parts: Parts): Promise<void> => {
-  const { folder, daemons, machine, more } = parts;
+const startAccounting = async ({ folder, daemons, machine, more }: Parts): Promise<void> => {
   const data = join(folder, 'mysql');
   const socket = join(folder, 'run/mysql.sock');
   const install = ['--no-defaults', `--datadir=${data}`, '--user=root', '--auth-root-authentication-method=normal', '--skip-test-db'];
@@ -324,7 +329,12 @@ const startAccounting = async (parts: Parts): Promise<void> => {
   const where = ['--no-defaults', `--datadir=${data}`, `--socket=${socket}`, '--skip-networking', '--user=root'];
   daemons.set('mariadbd', machine.start('mariadbd', [...where, ...small]));
   await eventually('MariaDB answers', async () => (await machine.run('mysqladmin', ['--no-defaults', '-S', socket, 'ping'])).code === 0);
-  await startDatabaseDaemon(parts);
+  startSlurmdbd({ folder, daemons, machine, more });
+  await eventually(
+    'slurmdbd answers',
+    async () => (await machine.run('sacctmgr', ['-i', 'add', 'cluster', CLUSTER_NAME])).code === 0,
+    60_000,
+  );
   const add = (...args: string[]) => machine.must('sacctmgr', ['-i', 'add', ...args]);
   const accounts = (...names: string[]): string => [...names, ...(more.accounts ?? [])].join(',');
   await add('account', accounts('physics', 'chem', 'nobudget'));
@@ -332,30 +342,15 @@ const startAccounting = async (parts: Parts): Promise<void> => {
   await add('user', 'root', `account=${accounts('physics', 'chem')}`);
 };
 
-type Running = Pick<Parts, 'folder' | 'daemons' | 'machine'>;
-
-const launchSlurmdbd = ({ folder, daemons, machine }: Running): void => {
+const startSlurmdbd = ({ folder, daemons, machine }: Parts): void => {
   daemons.set('slurmdbd', machine.start('slurmdbd', ['-D'], { env: { MYSQL_UNIX_PORT: join(folder, 'run/mysql.sock') } }));
-};
-
-const startDatabaseDaemon = async (parts: Running): Promise<void> => {
-  const { machine } = parts;
-  launchSlurmdbd(parts);
-  await eventually(
-    'slurmdbd answers',
-    async () => {
-      const { code, stdout } = await machine.run('sacctmgr', ['-i', 'add', 'cluster', CLUSTER_NAME]);
-      return code === 0 || stdout.includes('already exists');
-    },
-    60_000,
-  );
 };
 
 /** Where there are several on one machine, each is told which one it is. */
 const startNodes = async ({ folder, daemons, machine, more }: Parts): Promise<void> => {
   const names = Object.keys(more.nodes ?? {});
   const start = (daemon: string, args: readonly string[]) =>
-    daemons.set(daemon, machine.start(daemon.replace(/-.*/, ''), ['-D', '-f', join(folder, 'etc/slurm.conf'), ...args]));
+    daemons.set(daemon, machine.start('slurmd', ['-D', '-f', join(folder, 'etc/slurm.conf'), ...args]));
   start('slurmd', names.length === 0 ? [] : ['-N', HOST]);
   for (const name of names) start(`slurmd-${name}`, ['-N', name]);
   const nodes = [HOST, ...names];

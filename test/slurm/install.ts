@@ -20,13 +20,14 @@ const PACKAGES = [
   'gcc',
   'libc6-dev',
   'make',
+  'libfaketime',
 ];
 
 /** Debian's name of a release that has one: 22.05, 24.11 and 26.05. */
 export type Generation = 'bookworm' | 'trixie' | 'sid';
 
 /** Inside a root folder of another generation; accounting is tested with the oldest. */
-const PACKAGES_INSIDE = PACKAGES.filter((name) => !/dbd|mysql|mariadb|plugins-dev/.test(name));
+const PACKAGES_INSIDE = PACKAGES.filter((name) => !/dbd|mysql|mariadb|plugins-dev|faketime/.test(name));
 const ROOTS = '/var/cache/asbb-slurm';
 
 const INSTALL_TIMEOUT_MS = 10 * 60_000;
