@@ -54,6 +54,15 @@ describe.skipIf(missing !== undefined)('a deployed stage', () => {
     expect(body).toMatchObject({ budget_limit: 100, budget_used: 7, budget_held: 0, budget_available: 93 });
   });
 
+  it('settles a job whose end is put on the bus', async () => {
+    const hold_id = randomUUID();
+    const job = { account: 'physics', partition: 'ten', cluster: 'alpha', wall_time: '1:00:00', nodes: 1, hold_id };
+    expect((await ask('POST', '/budget/check', job)).body).toMatchObject({ available: true });
+    await putEvent({ hold_id, run_id: 'alpha-2', actual_cost: 4 });
+    await expect.poll(async () => (await ask('GET', `/holds/${hold_id}`)).body.state, { timeout: 60_000, interval: 500 }).toBe('settled');
+    expect((await ask('GET', '/accounts/physics')).body).toMatchObject({ budget_used: 11, budget_held: 0 });
+  });
+
   it(
     'does not differ from what was deployed',
     async () => {
@@ -76,6 +85,13 @@ describe.skipIf(missing !== undefined)('a deployed stage', () => {
 const signedFor = (service: string): Record<string, string> => ({
   authorization: `AWS4-HMAC-SHA256 Credential=test/20260101/${REGION}/${service}/aws4_request, SignedHeaders=host, Signature=0`,
 });
+
+const putEvent = async (detail: object): Promise<void> => {
+  const headers = { ...signedFor('events'), 'x-amz-target': 'AWSEvents.PutEvents', 'content-type': 'application/x-amz-json-1.1' };
+  const entry = { EventBusName: 'asbb-dev', Source: 'asbb.slurm', DetailType: 'Slurm Job Ended', Detail: JSON.stringify(detail) };
+  const answer = await fetch(aws.url, { method: 'POST', headers, body: JSON.stringify({ Entries: [entry] }) });
+  expect(await answer.json()).toMatchObject({ FailedEntryCount: 0 });
+};
 
 const deleteStack = async (StackName: string): Promise<void> => {
   const body = new URLSearchParams({ Action: 'DeleteStack', Version: '2010-05-15', StackName });
