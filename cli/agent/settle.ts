@@ -14,16 +14,18 @@ import { MAX_RUNS_PER_BATCH } from '#domain/run';
 const HOLDS_AT_ONCE = 8;
 /** A job that ends for longer has a node that is lost: it does not come back by itself. */
 const ENDING_FOR_SECONDS = 600;
-/** After so long, a row stays as it is. */
-const UNFINISHED_FOR_SECONDS = 600;
 /** Runs that the state file keeps of those whose rows name no hold. */
 const MAX_UNMARKED = 1_000;
 const DOUBTFUL = 'doubtful';
+/** How ids of corrections begin that are made because a row has changed. */
+const BY_ROW = 'row.';
 
 /** Which runs have been booked, so that reading them again costs nothing. Losing it costs requests, and no money. */
 export interface BookedRuns {
   /** As it is said to be now: slurmdbd may say something else of a run later. */
   has(run: EndedRun): boolean;
+  /** Whether it was booked, and Slurm said something else of it then. */
+  hasChanged(run: EndedRun): boolean;
   /** The hold that it was booked against last. */
   holdOf(run: EndedRun): string | undefined;
   add(run: EndedRun, holdId: string): void;
@@ -49,6 +51,10 @@ export const createBookedRuns = (): BookedRuns => {
   const known = new Map<string, Booked>();
   const booked: BookedRuns = {
     has: (run) => known.get(run.runId)?.cause === causeOf(run),
+    hasChanged: (run) => {
+      const cause = known.get(run.runId)?.cause;
+      return cause !== undefined && cause !== DOUBTFUL && cause !== causeOf(run);
+    },
     holdOf: ({ runId }) => known.get(runId)?.holdId,
     add: (run, holdId) => known.set(run.runId, { endedAt: run.endedAt, cause: causeOf(run), holdId, isMarked: run.holdId !== undefined }),
     doubtAll: () => {
@@ -66,7 +72,7 @@ export const createBookedRuns = (): BookedRuns => {
     forgetBefore: (limit) => {
       for (const [runId, { endedAt }] of known) if (endedAt < limit) known.delete(runId);
     },
-    untold: () => ({ ...booked, has: () => false }),
+    untold: () => ({ ...booked, has: () => false, hasChanged: () => false }),
   };
   return booked;
 };
@@ -157,6 +163,11 @@ const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promis
       left += 1;
       continue;
     }
+    // Sent again, it would pass for a repetition if it cost by chance what it had cost at first.
+    if (parts.booked.hasChanged(run)) {
+      left += await correctChanged(desk, parts, run, group.holdId);
+      continue;
+    }
     const final = liveness === 'gone' && lastOfJob.get(run.jobId) === run;
     const tasks = await tasksOf(desk, parts, group, run);
     const wire = tasks === 0 ? undefined : wireOrAside(desk, run, { final, tasks });
@@ -170,9 +181,12 @@ const settleGroup = async (desk: Desk, parts: SettleParts, group: Group): Promis
   return left;
 };
 
-/** slurmdbd may learn of a short job's end before it learns in which of its partitions the job ran. */
+/**
+ * slurmdbd may learn of a short job's end before it learns in which partition the job ran. What it never learns it has not
+ * learned after `orphan_after` either; and what it says still later is corrected.
+ */
 const isUnfinished = (desk: Desk, run: EndedRun): boolean =>
-  run.startedAt !== null && run.partition.includes(',') && desk.now() / 1000 - run.endedAt <= UNFINISHED_FOR_SECONDS;
+  run.startedAt !== null && /^$|,/.test(run.partition) && desk.now() - run.endedAt * 1000 <= desk.settings.orphanAfterMs;
 
 type Batch = readonly { readonly run: EndedRun; readonly wire: WireRun }[];
 
@@ -291,16 +305,25 @@ const correctChanged = async (desk: Desk, { booked }: SettleParts, run: EndedRun
   const { elapsed_seconds, started_at, partition, state, nodes, cpus, memory, gpus } = wire;
   const used = given({ elapsed_seconds, started_at, partition, state, nodes, cpus, memory, gpus });
   let isDone = false;
-  const correction = { correction_id: `row.${desk.sha256(causeOf(run)).slice(0, 32)}`, note: 'Slurm accounts for this run anew' };
+  const id = `${BY_ROW}${desk.sha256(causeOf(run)).slice(0, 32)}`;
   await attempt(
     desk,
     async () => {
-      await desk.api.request('correctRun', { path: { hold_id: holdId, run_id: run.runId }, body: { ...used, ...correction } });
+      const path = { hold_id: holdId, run_id: run.runId };
+      const { corrections } = await desk.api.request('showRun', { path });
+      // Whoever knew what it really cost has the last word.
+      const isOurs = corrections.every(({ correction_id }) => correction_id.startsWith(BY_ROW));
+      const isSaid = corrections.at(-1)?.correction_id.startsWith(id) === true;
+      if (isOurs && !isSaid) {
+        const correction = { correction_id: `${id}.${corrections.length}`, note: 'Slurm accounts for this run anew' };
+        await desk.api.request('correctRun', { path, body: { ...used, ...correction } });
+        desk.counts.corrected += 1;
+      }
       booked.add(run, holdId);
       isDone = true;
-      desk.counts.corrected += 1;
     },
-    (_, error) => {
+    (code, error) => {
+      if (code === 'run_not_found') return; // It is on its way, on a bus.
       booked.add(run, holdId);
       isDone = true;
       desk.keepAside({ reason: `run ${run.runId} has changed, and could not be corrected: ${error.message}`, entry: run });

@@ -1,4 +1,7 @@
-import type { DynamoDBBatchResponse, DynamoDBStreamEvent } from 'aws-lambda';
+import type { DynamoDBStreamEvent } from 'aws-lambda';
+import { createStreamProduction } from '#adapters/production-stream';
+import { followStream } from '#events/stream';
 
-// Stands in until events and rollups are written from the stream: it takes every record as read.
-export const handler = async (_: DynamoDBStreamEvent): Promise<DynamoDBBatchResponse> => ({ batchItemFailures: [] });
+const follower = createStreamProduction();
+
+export const handler = (batch: DynamoDBStreamEvent) => followStream(follower, batch);

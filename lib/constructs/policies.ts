@@ -44,6 +44,8 @@ const CALLERS: Readonly<Record<Operation, readonly Exclude<Caller, 'admin'>[]>> 
   deposit: [],
   listTransactions: ['viewer'],
   listHoldsOfAccount: ['viewer'],
+  showAccountUsage: ['viewer'],
+  showUsage: ['viewer'],
   audit: [],
   listPartitions: ['viewer'],
   showPartition: ['viewer'],
@@ -54,7 +56,12 @@ const CALLERS: Readonly<Record<Operation, readonly Exclude<Caller, 'admin'>[]>> 
 /** A viewer whose role or user has this tag sees the account that it names, and no other. */
 export const ACCOUNT_TAG = 'asbb-account';
 const ITS_ACCOUNT = `\${aws:PrincipalTag/${ACCOUNT_TAG}}`;
-const OF_ONE_ACCOUNT = ['showAccount', 'listTransactions', 'listHoldsOfAccount'] as const satisfies readonly Operation[];
+const OF_ONE_ACCOUNT = [
+  'showAccount',
+  'listTransactions',
+  'listHoldsOfAccount',
+  'showAccountUsage',
+] as const satisfies readonly Operation[];
 /** What a partition costs is the same for everybody. */
 const OF_NO_ACCOUNT = ['listPartitions', 'showPartition'] as const satisfies readonly Operation[];
 

@@ -7,6 +7,7 @@ import { DynamoEventSource, SqsDlq } from 'aws-cdk-lib/aws-lambda-event-sources'
 import type { Topic } from 'aws-cdk-lib/aws-sns';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { STREAM_BATCH_SIZE } from '#contract/events';
 import type { Config } from '#lib/config';
 import { ServiceFunction } from '#lib/constructs/service-function';
 
@@ -20,7 +21,6 @@ export interface StreamEventsProps {
 }
 
 const TIMEOUT = Duration.seconds(30);
-const BATCH_SIZE = 100;
 /** A thin stream waits so long for company, and no event is later for a person. */
 const BATCHING_WINDOW = Duration.seconds(1);
 /** A record that fails holds up its shard, so after these tries it goes to the queue of those that failed. */
@@ -58,7 +58,7 @@ export class StreamEvents extends Construct {
     this.function.lambda.addEventSource(
       new DynamoEventSource(table as ITable, {
         startingPosition: StartingPosition.TRIM_HORIZON, // The first deployment misses nothing.
-        batchSize: BATCH_SIZE,
+        batchSize: STREAM_BATCH_SIZE,
         maxBatchingWindow: BATCHING_WINDOW,
         bisectBatchOnError: true,
         reportBatchItemFailures: true,

@@ -7,7 +7,9 @@ import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import {
   ACCOUNT_DIRECTORY,
   accountKey,
+  announcedKey,
   CLUSTER_DIRECTORY,
+  countedKey,
   HOLDS_OF_ACCOUNT,
   holdKey,
   type IndexName,
@@ -16,11 +18,15 @@ import {
   OPEN_HOLDS_BY_EXPIRY,
   OPEN_HOLDS_OF_CLUSTER,
   PARTITION_DIRECTORY,
+  usageMonth,
 } from '#contract/table';
 
 const ACCOUNT = accountKey('*').pk;
 const HOLD = holdKey('*').pk;
 const LEDGER = ledgerMonth({ account: '*', month: '*' });
+const COUNTED = countedKey('*').pk;
+const ANNOUNCED = announcedKey('*').pk;
+const USAGE = usageMonth({ account: '*', month: '*' });
 const JOB = jobPartition({ cluster: '*', jobId: '*' });
 
 export type ServiceFunctionName = 'submit' | 'agent' | 'admin' | 'expire' | 'job-ended' | 'stream' | 'audit';
@@ -48,16 +54,15 @@ export const TABLE_ACCESS: Readonly<Record<ServiceFunctionName, Access>> = {
   admin: {
     GetItem: [ACCOUNT, HOLD, PARTITION_DIRECTORY],
     BatchGetItem: [ACCOUNT, HOLD],
-    Query: [ACCOUNT, ACCOUNT_DIRECTORY, LEDGER, HOLD, PARTITION_DIRECTORY],
-    indexes: [HOLDS_OF_ACCOUNT],
+    Query: [ACCOUNT, ACCOUNT_DIRECTORY, LEDGER, USAGE, HOLD, PARTITION_DIRECTORY],
+    indexes: [HOLDS_OF_ACCOUNT, OPEN_HOLDS_BY_EXPIRY],
     UpdateItem: [ACCOUNT],
     PutItem: [ACCOUNT, ACCOUNT_DIRECTORY, LEDGER, PARTITION_DIRECTORY],
     DeleteItem: [ACCOUNT, ACCOUNT_DIRECTORY, PARTITION_DIRECTORY],
   },
-  expire: { GetItem: [HOLD, CLUSTER_DIRECTORY], indexes: [OPEN_HOLDS_BY_EXPIRY], ...BOOKING },
+  expire: { GetItem: [HOLD, CLUSTER_DIRECTORY], Query: [CLUSTER_DIRECTORY], indexes: [OPEN_HOLDS_BY_EXPIRY], ...BOOKING },
   'job-ended': { GetItem: [HOLD, PARTITION_DIRECTORY], Query: [JOB], ...BOOKING },
-  // Reads the stream, and the table not yet.
-  stream: {},
+  stream: { GetItem: [ANNOUNCED], UpdateItem: [USAGE], PutItem: [COUNTED, ANNOUNCED] },
   audit: {
     GetItem: [ACCOUNT, HOLD],
     BatchGetItem: [ACCOUNT, HOLD],

@@ -431,6 +431,45 @@ describe('a run that Slurm accounts for anew', () => {
     await expectSettled();
   });
 
+  it('is charged at what is said last, also when that is what was said first', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(1, 100);
+    world.sim.end(jobId, 'COMPLETED');
+    await world.pass();
+    const endedAt = world.nowMs() / 1000;
+    world.sim.accountAnew(jobId, { endedAt: endedAt + 50 });
+    await passes(1, 60);
+    expect((await world.account()).used).toBe(416_667n); // 150 s.
+    world.sim.accountAnew(jobId, { endedAt });
+    await passes(1);
+    expect((await world.account()).used).toBe(277_778n);
+    world.sim.accountAnew(jobId, { endedAt: endedAt + 50 });
+    await passes(1);
+    expect((await world.account()).used).toBe(416_667n);
+    world.sim.accountAnew(jobId, { endedAt });
+    await passes(1);
+    await expectSettled();
+  });
+
+  it('stays at what somebody knew it to have cost', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(1, 100);
+    world.sim.end(jobId, 'COMPLETED');
+    await world.pass();
+    const hold = await world.service.store.readJobLink({ cluster: CLUSTER, jobId });
+    const [run] = (await world.service.api.request('showHold', { path: { hold_id: hold?.holdId ?? '' } })).runs;
+    await world.service.api.request('correctRun', {
+      path: { hold_id: hold?.holdId ?? '', run_id: run?.run_id ?? '' },
+      body: { actual_cost: 0.07, correction_id: 'bill-3', note: 'as on the bill' },
+    });
+    world.sim.accountAnew(jobId, { endedAt: world.nowMs() / 1000 + 30 });
+    await passes(2, 60);
+    expect(await world.account()).toMatchObject({ used: 70_000n, held: 0n });
+    expect(world.aside).toEqual([]);
+  });
+
   it('because the job was taken up again after its end is charged once, and its second hold is given back', async () => {
     const jobId = await submitted();
     world.sim.start(jobId);

@@ -73,8 +73,8 @@ export const aBench = async (store: BudgetStore): Promise<Bench> => {
     ids: createIds(),
     settings: SETTINGS,
     telemetry: {
-      measured: () => undefined,
       answered: ({ code, status }) => void answered.push({ code, status }),
+      measured: () => undefined,
       failed: ({ operation, requestId, error }) => void told.push({ operation, requestId, sentence: (error as Error).message }),
     },
   });

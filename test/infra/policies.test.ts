@@ -59,17 +59,18 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
     logs('BudgetAdminLogs'),
     `dynamodb:GetItem ${keys('ACCOUNT#*', 'HOLD#*', 'PARTITIONS')}`,
     `dynamodb:BatchGetItem ${keys('ACCOUNT#*', 'HOLD#*')}`,
-    `dynamodb:Query ${keys('ACCOUNT#*', 'ACCOUNTS', 'LEDGER#*#*', 'HOLD#*', 'PARTITIONS')}`,
+    `dynamodb:Query ${keys('ACCOUNT#*', 'ACCOUNTS', 'LEDGER#*#*', 'USAGE#*#*', 'HOLD#*', 'PARTITIONS')}`,
     `dynamodb:UpdateItem ${keys('ACCOUNT#*')}`,
     `dynamodb:PutItem ${keys('ACCOUNT#*', 'ACCOUNTS', 'LEDGER#*#*', 'PARTITIONS')}`,
     `dynamodb:DeleteItem ${keys('ACCOUNT#*', 'ACCOUNTS', 'PARTITIONS')}`,
-    'dynamodb:Query on <Table.Arn>/index/GSI1',
+    'dynamodb:Query on <Table.Arn>/index/GSI1 <Table.Arn>/index/GSI2',
     TRACES,
   ],
   HoldExpiryExpireRole: ASSUMED_BY_LAMBDA,
   HoldExpiryExpireRoleDefaultPolicy: [
     logs('HoldExpiryExpireLogs'),
     `dynamodb:GetItem ${keys('HOLD#*', 'CLUSTERS')}`,
+    `dynamodb:Query ${keys('CLUSTERS')}`,
     `dynamodb:UpdateItem ${keys('ACCOUNT#*')}`,
     `dynamodb:PutItem ${keys('HOLD#*', 'LEDGER#*#*')}`,
     'dynamodb:Query on <Table.Arn>/index/GSI2',
@@ -88,6 +89,9 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
   StreamEventsStreamRole: ASSUMED_BY_LAMBDA,
   StreamEventsStreamRoleDefaultPolicy: [
     logs('StreamEventsStreamLogs'),
+    `dynamodb:GetItem ${keys('ANNOUNCED#*')}`,
+    `dynamodb:UpdateItem ${keys('USAGE#*#*')}`,
+    `dynamodb:PutItem ${keys('COUNTED#*', 'ANNOUNCED#*')}`,
     TRACES,
     'events:PutEvents on <Bus.Arn>',
     'sns:Publish on <NoticesTopic>',
@@ -123,20 +127,20 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
     'events:PutEvents on <Bus.Arn>',
   ],
   PoliciesViewer: [
-    'execute-api:Invoke on /GET/api/v1/accounts /GET/api/v1/accounts/* /GET/api/v1/accounts/*/holds /GET/api/v1/accounts/*/transactions ' +
-      '/GET/api/v1/clusters /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/holds/*/runs/* /GET/api/v1/jobs/*/* /GET/api/v1/partitions /GET/api/v1/partitions/* ' +
+    'execute-api:Invoke on /GET/api/v1/accounts /GET/api/v1/accounts/* /GET/api/v1/accounts/*/holds /GET/api/v1/accounts/*/transactions /GET/api/v1/accounts/*/usage ' +
+      '/GET/api/v1/clusters /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/holds/*/runs/* /GET/api/v1/jobs/*/* /GET/api/v1/partitions /GET/api/v1/partitions/* /GET/api/v1/usage ' +
       'if aws:PrincipalTag/asbb-account Null true',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of IAM
     'execute-api:Invoke on /GET/api/v1/accounts/${aws:PrincipalTag/asbb-account} /GET/api/v1/accounts/${aws:PrincipalTag/asbb-account}/holds ' +
       // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of IAM
-      '/GET/api/v1/accounts/${aws:PrincipalTag/asbb-account}/transactions',
+      '/GET/api/v1/accounts/${aws:PrincipalTag/asbb-account}/transactions /GET/api/v1/accounts/${aws:PrincipalTag/asbb-account}/usage',
     'execute-api:Invoke on /GET/api/v1/partitions /GET/api/v1/partitions/*',
   ],
   PoliciesAdmin: [
     'execute-api:Invoke on /DELETE/api/v1/accounts/* /DELETE/api/v1/partitions/* ' +
-      '/GET/api/v1/accounts /GET/api/v1/accounts/* /GET/api/v1/accounts/*/holds /GET/api/v1/accounts/*/transactions ' +
+      '/GET/api/v1/accounts /GET/api/v1/accounts/* /GET/api/v1/accounts/*/holds /GET/api/v1/accounts/*/transactions /GET/api/v1/accounts/*/usage ' +
       '/GET/api/v1/clusters /GET/api/v1/health /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/holds/*/runs/* /GET/api/v1/jobs/*/* ' +
-      '/GET/api/v1/partitions /GET/api/v1/partitions/* /PATCH/api/v1/accounts/* ' +
+      '/GET/api/v1/partitions /GET/api/v1/partitions/* /GET/api/v1/usage /PATCH/api/v1/accounts/* ' +
       '/POST/api/v1/accounts /POST/api/v1/accounts/*/deposits /POST/api/v1/audit ' +
       '/POST/api/v1/budget/check /POST/api/v1/budget/quote /POST/api/v1/budget/reconcile ' +
       '/POST/api/v1/holds/*/adjust /POST/api/v1/holds/*/bind /POST/api/v1/holds/*/extend /POST/api/v1/holds/*/release ' +
@@ -223,6 +227,8 @@ const WHO_MAY: Readonly<Record<Operation, string>> = {
   deposit: '            no     no    no     no      no      yes',
   listTransactions: '   no     no    yes    yes     no      yes',
   listHoldsOfAccount: ' no     no    yes    yes     no      yes',
+  showAccountUsage: '   no     no    yes    yes     no      yes',
+  showUsage: '          no     no    yes    no      no      yes',
   audit: '              no     no    no     no      no      yes',
   listPartitions: '     no     no    yes    yes     yes     yes',
   showPartition: '      no     no    yes    yes     yes     yes',

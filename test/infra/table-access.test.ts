@@ -9,13 +9,16 @@ import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createDocumentClient } from '#adapters/dynamo-client';
+import { changeOf } from '#adapters/dynamo-stream';
 import { createServices } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
 import type { Clock, Services } from '#app/ports';
+import { STREAM_BATCH_SIZE } from '#contract/events';
 import type { Method } from '#contract/routes';
 import { auditAll } from '#events/audit';
 import { sweep } from '#events/expire';
 import { settleEndedJobs } from '#events/job-ended';
+import { followStream } from '#events/stream';
 import { adminRoutes } from '#http/admin';
 import { agentRoutes } from '#http/agent';
 import { type ApiHandler, createHandler } from '#http/handler';
@@ -23,6 +26,7 @@ import { submitRoutes } from '#http/submit';
 import { type ServiceFunctionName, TABLE_ACCESS } from '#lib/constructs/table-access';
 import { useDynamoDb } from '#test/contract/dynamodb';
 import { aBatch, anEvent } from '#test/events/deliveries';
+import { readStream } from '#test/events/table-stream';
 import { SETTINGS } from '#test/http/api';
 import { isAllowed, type Statement } from '#test/infra/iam';
 import { PATIENCE_MS, type Synthesised, synthesised } from '#test/infra/synth';
@@ -125,6 +129,8 @@ const everything = async (): Promise<void> => {
   const hold = async (): Promise<string> => String((await submit('POST', '/budget/check', { ...job, hold_id: randomUUID() })).hold_id);
   await submit('POST', '/budget/quote', job);
   const first = await hold();
+  await admin('POST', '/accounts', { account: 'small', budget_limit: 20 }, 201);
+  await submit('POST', '/budget/check', { ...job, account: 'small', hold_id: randomUUID() }); // Past half of its limit.
   await submit('POST', '/budget/check', { ...job, hold_id: first });
   await submit('POST', '/budget/check', { ...job, nodes: 900 });
   await submit('POST', `/holds/${first}/adjust`, { nodes: 2 });
@@ -157,7 +163,8 @@ const everything = async (): Promise<void> => {
   const byAccount = anEvent({ ...run, run_id: 'alpha-6', job_id: '6', account: 'physics' });
   expect(await settleEndedJobs(ended, systemClock, aBatch(byHold, byJob, byAccount))).toEqual({ batchItemFailures: [] });
 
-  for (const path of ['', '/physics', '/physics/transactions', '/physics/holds']) await admin('GET', `/accounts${path}`);
+  for (const path of ['', '/physics', '/physics/transactions', '/physics/holds', '/physics/usage']) await admin('GET', `/accounts${path}`);
+  for (const by of ['account', 'user']) await admin('GET', `/usage?by=${by}`);
   for (const path of ['', '/ten']) await admin('GET', `/partitions${path}`);
   expect(await auditAll(servicesOf('audit', table, systemClock), systemClock)).toMatchObject({ differences: 0, failed: 0, finished: true });
   await admin('POST', '/audit', {});
@@ -175,7 +182,19 @@ const everything = async (): Promise<void> => {
   const [bound] = [await hold(), await hold()];
   await agent('POST', `/holds/${bound}/bind`, { ...submitted, job_id: '5' });
   const later: Clock = { ...systemClock, now: () => Date.now() + 30 * HOUR_MS };
-  expect(await sweep(servicesOf('expire', table, later), later)).toMatchObject({ overdue: 2, expired: 1, kept: 1, failed: 0 });
+  expect(await sweep(servicesOf('expire', table, later), later)).toMatchObject({ overdue: 3, expired: 2, kept: 1, failed: 0 });
+
+  const follower = {
+    services: servicesOf('stream', table, systemClock),
+    clock: systemClock,
+    changeOf,
+    bus: { put: async () => ({ failed: [] }) },
+    topic: { publish: async () => undefined },
+  };
+  const records = await readStream(tables, table);
+  for (let from = 0; from < records.length; from += STREAM_BATCH_SIZE) {
+    expect(await followStream(follower, { Records: records.slice(from, from + STREAM_BATCH_SIZE) })).toEqual({ batchItemFailures: [] });
+  }
 };
 
 const statementsOf = (name: ServiceFunctionName): readonly Statement[] => {
@@ -220,6 +239,6 @@ describe.each(NAMES)('%s', (name) => {
 describe('what IAM is asked for', () => {
   it('is seen for every function that works with the table', () => {
     const counts = NAMES.map((name) => [name, sent.get(name)?.length ?? 0] as const);
-    expect(counts.filter(([, count]) => count === 0).map(([name]) => name)).toEqual(['stream']);
+    expect(counts.filter(([, count]) => count === 0)).toEqual([]);
   });
 });

@@ -98,6 +98,7 @@ interface Row {
   readonly text: string;
   readonly account: string;
   readonly partition: string;
+  readonly submitted: number;
   readonly start: number | undefined;
   readonly end: number | undefined;
   /** Micro-dollars. */
@@ -198,7 +199,8 @@ export const accountedRows = async ({ cluster, startedAt }: Pick<Bed, 'cluster' 
 };
 
 const rowOf = (cells: readonly string[]): Row => {
-  const [dbIndex = '', jobId = '', , account = '', partition = '', , , start = '', end = '', nodes = '', nodeList = ''] = cells;
+  const [dbIndex = '', jobId = '', , account = '', partition = '', , submitted = '', start = '', end = '', nodes = '', nodeList = ''] =
+    cells;
   const time = (text: string): number | undefined => (/^\d+$/.test(text) && text !== '0' ? Number(text) : undefined);
   const hadNodes = Number(nodes) > 0 && nodeList !== 'None assigned';
   const [from, to] = [hadNodes ? time(start) : undefined, time(end)];
@@ -211,7 +213,7 @@ const rowOf = (cells: readonly string[]): Row => {
     rate === undefined || from === undefined || to === undefined
       ? 0n
       : costOf({ nodes: BigInt(nodes), rate, seconds: BigInt(Math.max(0, to - from)) });
-  return { dbIndex, jobId, text: cells.join('|'), account, partition, start: from, end: to, cost };
+  return { dbIndex, jobId, text: cells.join('|'), account, partition, submitted: Number(submitted), start: from, end: to, cost };
 };
 
 /**
@@ -281,9 +283,12 @@ const standInsOf = (rows: readonly Row[], charges: ReadonlyMap<string, Charge>, 
     if (charge.net === 0n) continue;
     const [, jobId, startedAt] = /^testbed-(\d+)\.(\d+)$/.exec(runId) ?? [];
     const ofJob = rows.filter((row) => row.jobId === jobId);
-    const covering = ofJob.find(
-      ({ end, start }) => end !== undefined && start !== undefined && end >= Number(startedAt) && start <= Number(startedAt) + 120,
-    );
+    // Numbers are given away again, so a row is that run only if its job was there; one without an end is it beyond doubt.
+    const began = Number(startedAt);
+    const isOpenEnded = ofJob.some(({ end, start }) => end === undefined && start !== undefined && Math.abs(start - began) <= 2);
+    const covering = isOpenEnded
+      ? undefined
+      : ofJob.find(({ submitted, end, start }) => end !== undefined && start !== undefined && submitted <= began && end >= began);
     const line = `${runId} charged ${charge.net} micro-dollars to ${charge.account} (${wordsOf(charge)}); rows of the job: ${ofJob.map(({ text }) => text).join(' // ') || 'none'}`;
     if (jobId === undefined || covering !== undefined) found.push(`a charge that no run explains: ${line}`);
     else explained.push(`slurmctld forgot a run that the agent had seen: ${line}`);

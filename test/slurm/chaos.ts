@@ -1,6 +1,6 @@
 // The chaos run: real jobs of all kinds, while everything that asbb stands on is killed with -9 in turn. What is done comes from
 // a seed (chaos-plan.ts); what must be true afterwards is worked out in chaos-verify.ts, without any code of the agent.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DurableBudget, KEYS, REGION, startDurableBudget } from '#test/slurm/budget';
 import { GUARDED, type Later, type Plan, type Submission, type Victim } from '#test/slurm/chaos-plan';
@@ -124,6 +124,8 @@ const startBed = async (): Promise<Bed> => {
     const agent = agentOf(folder);
     stops.push(agent.killAgent);
     agent.startAgent();
+    // What ran before an agent has ever been there is not its own, and is not what is asked here.
+    await eventually('the first pass', () => existsSync(`${stateFile(folder)}.health`), 60_000);
     return { folder, cluster, budget, startedAt, ...agent, stop };
   } catch (error) {
     await stop();
