@@ -45,7 +45,7 @@ describe('the bundles', () => {
 
   it.each(['submit', 'agent', 'admin', 'expire', 'job-ended', 'stream', 'audit'])('of %s loads, and has a handler', (name) => {
     const file = Object.fromEntries(functions())[`asbb-test-${name}`] ?? '';
-    const env = { PATH: process.env.PATH, AWS_REGION: 'eu-central-1', TABLE_NAME: 'none' };
+    const env = { PATH: process.env.PATH, AWS_REGION: 'eu-central-1', TABLE_NAME: 'none', EVENT_BUS_NAME: 'none' };
     const program = 'process.stdout.write(typeof require(process.argv[1]).handler)';
     expect(execFileSync(process.execPath, ['-e', program, file], { encoding: 'utf8', env })).toBe('function');
   });
