@@ -29,7 +29,8 @@ const PACKAGES: readonly { readonly name: RegExp; readonly rooms: RegExp; readon
 ];
 
 /** Reading the environment or the clock outside a composition root hides an input. */
-const COMPOSITION_ROOTS = /^lambdas\/adapters\/(production(-stream)?|system)\.ts$|^cli\/(context|asbb)\.ts$|^cli\/local\/|^cli\/demo\//;
+const COMPOSITION_ROOTS =
+  /^lambdas\/adapters\/(production(-stream)?|system)\.ts$|^(cli|bin)\/asbb\.ts$|^cli\/context\.ts$|^cli\/local\/|^cli\/demo\//;
 
 interface Source {
   readonly path: string;

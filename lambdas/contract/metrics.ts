@@ -43,3 +43,8 @@ export const METRIC_SWEEPS = 'Sweeps';
 export const METRIC_OLDEST_OVERDUE_AGE = 'OldestOverdueHoldAge';
 /** Clusters whose agent is not heard, though it was within the last week. */
 export const METRIC_STALE_AGENTS = 'StaleAgents';
+
+// From the daily audit, each time that it has run.
+export const METRIC_AUDIT_DIFFERENCES = 'AuditDifferences';
+/** Accounts that it could not look at; those that it had no time for count as one. */
+export const METRIC_ACCOUNTS_NOT_AUDITED = 'AccountsNotAudited';
