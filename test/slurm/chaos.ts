@@ -53,13 +53,13 @@ export const runChaos = async (plan: Plan, say: (line: string) => void = () => u
     const jobs = { submitted: new Map<string, number>(), stays: new Set<string>() };
     await Promise.all([submitAll(bed, plan, jobs), killAll(bed, plan, failedStarts)]);
     say(`${seconds(began)} s: all is submitted, and nothing is killed any more`);
-    await drain(bed, 'but those that stay');
+    await drain(bed, 'but those that stay', failedStarts);
     say(`${seconds(began)} s: only what is to stay is left`);
     await twoPassesAfterOrphans(bed);
     const withLiveJobs = await verifyHolds(bed);
     for (const problem of withLiveJobs.problems) say(`PROBLEM with live jobs: ${problem}`);
     if (withLiveJobs.problems.length > 0) say(await circumstances(bed));
-    await drain(bed, 'all');
+    await drain(bed, 'all', failedStarts);
     await twoPassesAfterOrphans(bed);
     await operator.end();
     const afterwards = await verify(bed, await watch.end());
@@ -339,14 +339,21 @@ const again = (work: () => Promise<void>, everyMs: number): { end(): Promise<voi
 // --- the end ------------------------------------------------------------------------------------------------------------
 
 /** Jobs end; and slurmctld has handed slurmdbd all that it knows of them. */
-const drain = async ({ cluster }: Bed, which: 'but those that stay' | 'all'): Promise<void> => {
+const drain = async (bed: Bed, which: 'but those that stay' | 'all', failedStarts: string[]): Promise<void> => {
+  const { cluster } = bed;
   if (which === 'all') await insist(() => cluster.asRoot('scancel', ['--user', cluster.user.name]));
   let waitedMs = 0;
   await eventually(
     `the queue drains (${which})`,
     async () => {
       const began = Date.now();
-      const left = (await liveJobs(cluster)).filter(({ name }) => which === 'all' || name !== 'stays');
+      if (!existsSync(`/proc/${cluster.controllerPid}`)) {
+        failedStarts.push(`slurmctld ended by itself: ${readFileSync(join(bed.folder, 'log/slurmctld.out'), 'utf8').slice(-1500)}`);
+        await revive(bed, 'slurmctld', failedStarts);
+      }
+      const live = await liveJobs(cluster).catch(() => undefined); // It may be busy.
+      if (live === undefined) return false;
+      const left = live.filter(({ name }) => which === 'all' || name !== 'stays');
       if (left.length === 0) return true;
       // What lost its own command to a dead slurmctld is released or cancelled here.
       for (const { id, name, reason } of left)
