@@ -26,8 +26,8 @@ export const PRICES = {
     source: 'airbyte.com/data-engineering-resources/dynamodb-pricing, 2025-07-21',
   },
   storedGb: { what: 'DynamoDB storage, GB-month', usd: 0.25, per: 1, source: 'aws.amazon.com/dynamodb/pricing, undated' },
-  backedUpGb: { what: 'point-in-time recovery, GB-month', usd: 0.2, per: 1, source: 'assumed' },
-  streamRead: { what: 'GetRecords of a stream by Lambda', usd: 0, per: 1, source: 'assumed' },
+  backedUpGb: { what: 'point-in-time recovery, GB-month', usd: 0.2, per: 1, source: 'finops.com.py/services/dynamodb/backups, undated' },
+  streamRead: { what: 'GetRecords of a stream by Lambda', usd: 0, per: 1, source: 'cloudysave.com/aws/services/dynamodb, undated' },
   apiRequest: {
     what: 'HTTP API request',
     usd: 1,
@@ -41,11 +41,11 @@ export const PRICES = {
   logGb: { what: 'CloudWatch Logs, GB taken in', usd: 0.5, per: 1, source: 'factualminds.com/blog, CloudWatch, 2026-06-13' },
   logKeptGb: { what: 'CloudWatch Logs, GB-month kept', usd: 0.03, per: 1, source: 'assumed' },
   metric: { what: 'custom metric, month', usd: 0.3, per: 1, source: 'signoz.io/guides/cloudwatch-pricing, 2026-02-15' },
-  alarm: { what: 'alarm, month', usd: 0.1, per: 1, source: 'assumed' },
+  alarm: { what: 'alarm, month', usd: 0.1, per: 1, source: 'c3x.dev/resources/aws/aws_cloudwatch_metric_alarm, undated' },
   dashboard: { what: 'dashboard, month', usd: 3, per: 1, source: 'factualminds.com/blog, CloudWatch, 2026-06-13' },
   trace: { what: 'X-Ray trace recorded', usd: 5, per: MILLION, source: 'aws.amazon.com/xray/pricing, undated' },
   secret: { what: 'secret, month', usd: 0.4, per: 1, source: 'hivebook.wiki, Secrets Manager, undated' },
-  mail: { what: 'SNS mail', usd: 2, per: 100_000, source: 'assumed' },
+  mail: { what: 'SNS mail', usd: 2, per: 100_000, source: 'factualminds.com/blog, SNS, 2026-06-13' },
 } as const satisfies Record<string, Price>;
 
 export type PriceName = keyof typeof PRICES;
