@@ -458,6 +458,7 @@ describe('settleRuns without a hold', () => {
     ['the instances that it had', { ...anHour({ instances: [{ type: 'c5.18xlarge', count: 3 }] }), partition: 'aws' }, 9_180_000n],
     ['a share of a node', { ...anHour({ nodes: 1, cpus: 18 }), partition: 'shared' }, 765_000n],
     ['nothing, in a partition that nobody guards', { ...anHour(), partition: 'local' }, 0n],
+    ['nothing of a run that never began', { tasks: 1, usage: { elapsedSeconds: 0, started: false }, partition: 'aws' }, 0n],
   ])('prices %s as of today', async (_, run, cost) => {
     expect(await late(await aBareWorld(), run)).toMatchObject([{ cost }]);
   });
