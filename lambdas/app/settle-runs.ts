@@ -171,7 +171,7 @@ const reportedOf = (world: World, { actualCost, usage, partition }: RunReport): 
 const chargeWithoutHold = async (world: World, report: RunReport): Promise<Charge> => {
   if (report.actualCost !== undefined) return { cost: report.actualCost, nodeSeconds: nodeSecondsOf(undefined, toldOf(report), ONE_NODE) };
   const usage = usageOf(report);
-  if (usage.elapsedSeconds === 0 && !usage.started) return 0n; // Wherever it was to run, and on whatever: it never did.
+  if (usage.elapsedSeconds === 0 && !usage.started) return { cost: 0n, nodeSeconds: 0 }; // Wherever it was to run, and on whatever: it never did.
   if (report.partition === undefined) throw invalid('partition', 'is required to price a run whose hold is not known');
   const rate = await currentRate(world, report.partition);
   if (rate !== undefined && usage.nodes === undefined && usage.instances === undefined)
