@@ -82,6 +82,9 @@ const aSite = async (settings: { timeout?: string; env?: Readonly<Record<string,
   };
 };
 
+/** Until a hold is older than `orphan_after`, nobody asks whether it is an orphan. */
+const age = (): Promise<void> => new Promise((wake) => setTimeout(wake, 1_100));
+
 const timesIn = (text: string, part: string): number => text.split(part).length - 1;
 
 describe('rows of sacct', () => {
@@ -226,6 +229,7 @@ describe('commands', () => {
       const { slurm, hold, look, stateOf } = await aSite({ timeout: '1s' });
       const orphan = await hold();
       await look(); // Missed for the first time.
+      await age();
       if (how === 'missing') slurm.lacks(name);
       else slurm.prints(name, '', how === 'hanging' ? { hangs: true } : { status: 1, stderr: 'out of order' });
       const began = Date.now();
@@ -243,6 +247,7 @@ describe('commands', () => {
     const orphan = await hold();
     slurm.prints('sdiag', 'Server thread count:  3\n');
     await look();
+    await age();
     const { status, report } = await look();
     expect(status).toBe(1);
     expect(report.problems).toContain('sdiag does not say how long the queue to slurmdbd is');
