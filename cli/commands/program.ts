@@ -11,6 +11,7 @@ import { localCommand } from '#cli/commands/local';
 import { partitionCommand } from '#cli/commands/partition';
 import { quoteCommand } from '#cli/commands/quote';
 import { reconcileCommand } from '#cli/commands/reconcile';
+import { statusCommand } from '#cli/commands/status';
 import { transactionsCommand } from '#cli/commands/transactions';
 import { usageCommand } from '#cli/commands/usage';
 import { versionCommand } from '#cli/commands/version';
@@ -34,6 +35,7 @@ export const buildProgram = (shell: Shell): Command => {
     .addCommand(auditCommand(shell))
     .addCommand(recoverCommand(shell))
     .addCommand(agentCommand(shell))
+    .addCommand(statusCommand(shell))
     .addCommand(partitionCommand(shell))
     .addCommand(configCommand(shell))
     .addCommand(databaseCommand(shell))
