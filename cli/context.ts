@@ -37,6 +37,8 @@ export interface Machine {
   /** The SDK's credential chain: environment, profile, SSO, container, instance. */
   readonly credentials: (where: { profile?: string; region?: string }) => Promise<Credentials>;
   readonly openTable: (where: TablePlace) => Promise<TableAdmin>;
+  /** @throws StackError */
+  readonly readStackOutputs: (where: StackPlace) => Promise<StackOutputs>;
 }
 
 /** Options that every command takes. */
@@ -56,6 +58,9 @@ export interface TablePlace {
   readonly region: string;
   readonly credentials?: Credentials;
 }
+
+type StackPlace = import('#adapters/stack-outputs').StackPlace;
+type StackOutputs = import('#adapters/stack-outputs').StackOutputs;
 
 export type TableStatus = import('#adapters/dynamo-table').TableStatus;
 
@@ -88,6 +93,11 @@ export interface Context {
   api(usual?: { readonly endpoint?: string | undefined; readonly region?: string | undefined }): Promise<ApiClient>;
   /** The DynamoDB table of the configuration. */
   table(): Promise<TableAdmin>;
+  /**
+   * What a CloudFormation stack puts out, in the region of flag or environment, else the profile's.
+   * @throws StackError
+   */
+  stackOutputs(stack: string): Promise<StackOutputs>;
 }
 
 /** The process as it is. */
@@ -110,6 +120,7 @@ export const processMachine = (): Machine => {
       const client = createBaseClient(where);
       return { migrate: () => createTable(client, table), status: () => tableStatus(client, table) };
     },
+    readStackOutputs: async (where) => (await import('#adapters/stack-outputs')).readStackOutputs(where),
   };
 };
 
@@ -150,6 +161,7 @@ export const createContext = (machine: Machine, options: GlobalOptions): Context
       openApi(machine, options, { config: await config(), usual, running: () => runningServer(folders, tell) }),
     ),
     table: once(async () => openTable(machine, options, await config())),
+    stackOutputs: (stack) => stackOutputs(machine, options, stack),
   };
 };
 
@@ -193,6 +205,14 @@ const openTable = async (machine: Machine, options: GlobalOptions, config: Confi
     ...(endpoint === undefined ? {} : { endpoint }), // The SDK reads AWS_ENDPOINT_URL_DYNAMODB itself.
     ...(options.profile === undefined ? {} : { credentials: await machine.credentials({ profile: options.profile, region }) }),
   });
+};
+
+/** Not the region of a configuration: this is asked by whoever has none yet. */
+const stackOutputs = async (machine: Machine, options: GlobalOptions, stack: string): Promise<StackOutputs> => {
+  const region = options.region ?? regionIn(machine.env);
+  const where = region === undefined ? {} : { region };
+  if (options.profile === undefined) return machine.readStackOutputs({ stack, ...where });
+  return machine.readStackOutputs({ stack, ...where, credentials: await machine.credentials({ profile: options.profile, ...where }) });
 };
 
 /** The newest of this user's own servers on this machine. */
