@@ -159,8 +159,9 @@ const unboundHolds = async (
   api: ApiClient,
   { cluster, orphanAfterMs }: { cluster: string; orphanAfterMs: number },
 ): Promise<Check> => {
+  const created_before = new Date(context.now() - orphanAfterMs).toISOString();
   const { rows, cursor } = await readAll(async (page) => {
-    const answer = await api.request('listHoldsOfCluster', { query: { cluster, bound: 'false', ...page } });
+    const answer = await api.request('listHoldsOfCluster', { query: { cluster, bound: 'false', created_before, ...page } });
     return { rows: answer.holds, cursor: answer.cursor };
   }, MAX_UNBOUND);
   const old = rows.filter(({ created_at }) => context.now() - Date.parse(created_at) > orphanAfterMs);
