@@ -6,6 +6,7 @@ import { auditCommand, recoverCommand } from '#cli/commands/audit';
 import { addGlobalOptions, createCommand, globalsOf, type Shell } from '#cli/commands/command';
 import { configCommand } from '#cli/commands/config';
 import { databaseCommand } from '#cli/commands/database';
+import { doctorCommand } from '#cli/commands/doctor';
 import { holdCommand } from '#cli/commands/hold';
 import { localCommand } from '#cli/commands/local';
 import { partitionCommand } from '#cli/commands/partition';
@@ -36,6 +37,7 @@ export const buildProgram = (shell: Shell): Command => {
     .addCommand(recoverCommand(shell))
     .addCommand(agentCommand(shell))
     .addCommand(statusCommand(shell))
+    .addCommand(doctorCommand(shell))
     .addCommand(partitionCommand(shell))
     .addCommand(configCommand(shell))
     .addCommand(databaseCommand(shell))
