@@ -1,9 +1,12 @@
 // The `asbb status` command. What one question does not answer keeps none of the others from being asked.
+import { existsSync } from 'node:fs';
 import { HEARTBEAT_STALE_MS, LONGEST_KEPT_MS } from '#app/expire-holds';
+import { findGuardConf, readGuardConf } from '#cli/agent/guard-conf';
 import { checkAgentHealth } from '#cli/agent/health-check';
 import { healthFileOf, stateFileOf } from '#cli/agent/state-file';
 import { type AccountAnswer, type Answers, type ApiClient, ApiError, readAll } from '#cli/api-client';
 import { ageText, type Check, printChecks, well, worthALook, wrong } from '#cli/checks';
+import type { Config } from '#cli/config';
 import type { Context } from '#cli/context';
 import { CommandError, EXIT, type ExitCode } from '#cli/exit';
 import { usdText } from '#cli/render';
@@ -24,7 +27,7 @@ type Cluster = Answers['listClusters']['clusters'][number];
 /** Ask, print, and say by the exit status whether something is wrong. */
 export const runStatus = async (context: Context, options: StatusOptions): Promise<ExitCode> => {
   const config = await context.config();
-  const api = await context.api();
+  const api = await context.api(guardedApi(context, config));
   const agent = localAgent(context, {
     options,
     intervalMs: config.agent.intervalMs,
@@ -42,6 +45,19 @@ export const runStatus = async (context: Context, options: StatusOptions): Promi
     );
   }
   return printChecks(context, [health, ...clusters.checks, ...accounts, ...holds, ...agent]);
+};
+
+/** As `asbb agent` finds it: on a head node asbb.conf may be all that names the API. What is wrong with that file, doctor says. */
+const guardedApi = ({ env }: Context, { agent }: Config): { endpoint?: string; region?: string } => {
+  const path = agent.asbbConf ?? findGuardConf(env);
+  if (!existsSync(path)) return {};
+  try {
+    const { endpoint, region } = readGuardConf(path);
+    return { endpoint, ...(region === undefined ? {} : { region }) };
+  } catch (error) {
+    if (error instanceof CommandError) return {};
+    throw error;
+  }
 };
 
 /** A role that may not look at something is no fault of the service. */

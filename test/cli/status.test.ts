@@ -151,6 +151,18 @@ describe('status', () => {
     expect(bad).toMatchObject([{ check: 'agent', state: 'fail', says: expect.stringContaining(says) }]);
   });
 
+  it.each<[string, string, number | 'no endpoint']>([
+    ['finds the API in asbb.conf', 'Endpoint=http://127.0.0.1:7777\nPartition=aws\n', 0],
+    ['leaves a wrong asbb.conf to doctor', 'Nonsense=1\n', 'no endpoint'],
+  ])('%s, where nothing else names one', async (_, conf, expected) => {
+    const path = join(mkdtempSync(join(tmpdir(), 'asbb-status-')), 'asbb.conf');
+    writeFileSync(path, conf);
+    const { context, machine } = aContext(WELL, {}, { env: { ASBB_CONF: path } });
+    if (expected === 'no endpoint') return expect(runStatus(context, {})).rejects.toThrow(expected);
+    expect(await runStatus(context, {})).toBe(expected);
+    expect(machine.out()).toContain('http://127.0.0.1:7777 answers ok');
+  });
+
   it('misses an agent only where its file was named', async () => {
     expect(await statusOf({})).toMatchObject({ code: 0 });
     const named = await statusOf({}, { state: '/nonexistent/agent.json' });
