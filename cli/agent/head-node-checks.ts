@@ -7,7 +7,7 @@ import { findGuardConf, type GuardConf, readGuardConf } from '#cli/agent/guard-c
 import { checkAgentHealth } from '#cli/agent/health-check';
 import { SlurmSilent } from '#cli/agent/ports';
 import { readSlurmConfig, showsAllJobs, slurmUidIn } from '#cli/agent/slurm-commands';
-import { healthFileOf, stateFileOf } from '#cli/agent/state-file';
+import { healthFileToRead } from '#cli/agent/state-file';
 import { type ApiClient, ApiError, isLoopback, readAll } from '#cli/api-client';
 import { ageText, type Check, well, worthALook, wrong } from '#cli/checks';
 import type { Config } from '#cli/config';
@@ -235,7 +235,7 @@ const imdsProblem = async (fetch: Context['fetch'], base: string): Promise<strin
 // --- agent and spool ----------------------------------------------------------------------------------------------------
 
 const lookAtAgent = (context: Context, config: Config, state: string | undefined): Check => {
-  const path = healthFileOf(stateFileOf(context, config, state));
+  const path = healthFileToRead(context, config, { asked: state });
   const found = checkAgentHealth(path, { now: context.now(), intervalMs: config.agent.intervalMs });
   const mend = 'systemctl enable --now asbb-agent; if it runs, name its state file with --state or agent.state_file';
   return found ?? wrong({ check: 'agent', says: `there is no ${path}: no agent runs here`, mend });

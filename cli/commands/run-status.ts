@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { HEARTBEAT_STALE_MS, LONGEST_KEPT_MS } from '#app/expire-holds';
 import { findGuardConf, readGuardConf } from '#cli/agent/guard-conf';
 import { checkAgentHealth } from '#cli/agent/health-check';
-import { healthFileOf, stateFileOf } from '#cli/agent/state-file';
+import { healthFileToRead } from '#cli/agent/state-file';
 import { type AccountAnswer, type Answers, type ApiClient, ApiError, readAll } from '#cli/api-client';
 import { ageText, type Check, printChecks, well, worthALook, wrong } from '#cli/checks';
 import type { Config } from '#cli/config';
@@ -31,7 +31,7 @@ export const runStatus = async (context: Context, options: StatusOptions): Promi
   const agent = localAgent(context, {
     options,
     intervalMs: config.agent.intervalMs,
-    stateFile: stateFileOf(context, config, options.state),
+    path: healthFileToRead(context, config, { asked: options.state }),
   });
   const health = await checkHealth(context, api);
   // Whoever did not answer this would not answer the others either, and each would take its time.
@@ -195,9 +195,8 @@ const unboundHolds = async (
 /** On a machine without an agent there is nothing to say of one, unless its file was named. */
 const localAgent = (
   context: Context,
-  { options, intervalMs, stateFile }: { options: StatusOptions; intervalMs: number; stateFile: string },
+  { options, intervalMs, path }: { options: StatusOptions; intervalMs: number; path: string },
 ): Check[] => {
-  const path = healthFileOf(stateFile);
   const found = checkAgentHealth(path, { now: context.now(), intervalMs });
   if (found !== undefined) return [found];
   if (options.state === undefined) return [];

@@ -2,6 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { healthFileToRead } from '#cli/agent/state-file';
 import { runStatus } from '#cli/commands/run-status';
 import { aHoldAnswer, anAccountAnswer } from '#test/cli/answers';
 import { aContext, NOON } from '#test/cli/machine';
@@ -161,6 +162,17 @@ describe('status', () => {
     if (expected === 'no endpoint') return expect(runStatus(context, {})).rejects.toThrow(expected);
     expect(await runStatus(context, {})).toBe(expected);
     expect(machine.out()).toContain('http://127.0.0.1:7777 answers ok');
+  });
+
+  it("looks into the service's folder where this user has no agent", async () => {
+    const systemFolder = mkdtempSync(join(tmpdir(), 'asbb-status-'));
+    const { context } = aContext({}, {}, { env: { STATE_DIRECTORY: '/nonexistent' } });
+    const config = await context.config();
+    const path = (asked?: string) => healthFileToRead(context, config, { asked, systemFolder });
+    expect(path()).toBe('/nonexistent/agent.json.health');
+    writeFileSync(join(systemFolder, 'agent.json.health'), '{}');
+    expect(path()).toBe(join(systemFolder, 'agent.json.health'));
+    expect(path('/other/a.json')).toBe('/other/a.json.health');
   });
 
   it('misses an agent only where its file was named', async () => {
