@@ -301,3 +301,32 @@ database:
   table: asbb
   # endpoint: http://127.0.0.1:8000
 `;
+
+/** What a deployment says of itself. */
+export interface Deployment {
+  readonly endpoint: string;
+  readonly region: string;
+  readonly eventBus?: string | undefined;
+}
+
+/** The template, filled in. The bus stays a comment: an agent without it asks the API itself, and hears what became of a run. */
+export const configFor = ({ endpoint, region, eventBus }: Deployment): string => {
+  const filled = filledIn(
+    filledIn(CONFIG_TEMPLATE, `  # ${EXAMPLE_ENDPOINT}`, `  endpoint: ${scalar(endpoint)}`),
+    '  # region: us-east-1',
+    `  region: ${scalar(region)}`,
+  );
+  return eventBus === undefined ? filled : filledIn(filled, '  # event_bus: asbb-prod', `  # event_bus: ${scalar(eventBus)}`);
+};
+
+const EXAMPLE_ENDPOINT = 'endpoint: https://abcdefghij.execute-api.us-east-1.amazonaws.com';
+
+/** The first such line: `api` comes before `pricing`, which has a region too. */
+const filledIn = (template: string, line: string, by: string): string => {
+  const at = template.indexOf(`${line}\n`);
+  if (at === -1) throw new Error(`the template has no line '${line}'`);
+  return `${template.slice(0, at)}${by}${template.slice(at + line.length)}`;
+};
+
+/** Quoted unless it is plain; JSON's strings are YAML's. */
+const scalar = (value: string): string => (/^[A-Za-z][\w./:-]*$/.test(value) ? value : JSON.stringify(value));

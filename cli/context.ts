@@ -37,6 +37,8 @@ export interface Machine {
   /** The SDK's credential chain: environment, profile, SSO, container, instance. */
   readonly credentials: (where: { profile?: string; region?: string }) => Promise<Credentials>;
   readonly openTable: (where: TablePlace) => Promise<TableAdmin>;
+  /** @throws StackError */
+  readonly readStackOutputs: (where: StackPlace) => Promise<StackOutputs>;
 }
 
 /** Options that every command takes. */
@@ -57,11 +59,28 @@ export interface TablePlace {
   readonly credentials?: Credentials;
 }
 
+type StackPlace = import('#adapters/stack-outputs').StackPlace;
+type StackOutputs = import('#adapters/stack-outputs').StackOutputs;
+
 export type TableStatus = import('#adapters/dynamo-table').TableStatus;
 
 export interface TableAdmin {
   migrate(): Promise<TableStatus & { readonly created: boolean }>;
   status(): Promise<TableStatus>;
+}
+
+export interface UsualApi {
+  readonly endpoint?: string | undefined;
+  readonly region?: string | undefined;
+  /** How long one request may take. @default as the client has it */
+  readonly timeoutMs?: number;
+}
+
+export interface ApiPlace {
+  readonly endpoint: string;
+  /** Absent: requests are not signed. */
+  readonly region?: string;
+  readonly credentials?: Credentials;
 }
 
 /** What a command works with. */
@@ -85,9 +104,18 @@ export interface Context {
    * The API that flags, environment, configuration, `usual` or a running `asbb local` name, in this order.
    * @throws CommandError usage if none does
    */
-  api(usual?: { readonly endpoint?: string | undefined; readonly region?: string | undefined }): Promise<ApiClient>;
+  api(usual?: UsualApi): Promise<ApiClient>;
+  /** Where that API is, and what requests to it are signed with. */
+  apiPlace(usual?: UsualApi): Promise<ApiPlace>;
+  /** For what is no API of ours, as the metadata service of an instance. */
+  readonly fetch: typeof fetch;
   /** The DynamoDB table of the configuration. */
   table(): Promise<TableAdmin>;
+  /**
+   * What a CloudFormation stack puts out, in the region of flag or environment, else the profile's.
+   * @throws StackError
+   */
+  stackOutputs(stack: string): Promise<StackOutputs>;
 }
 
 /** The process as it is. */
@@ -110,6 +138,7 @@ export const processMachine = (): Machine => {
       const client = createBaseClient(where);
       return { migrate: () => createTable(client, table), status: () => tableStatus(client, table) };
     },
+    readStackOutputs: async (where) => (await import('#adapters/stack-outputs')).readStackOutputs(where),
   };
 };
 
@@ -135,6 +164,9 @@ export const createContext = (machine: Machine, options: GlobalOptions): Context
     const { loadConfig } = await import('#cli/config');
     return loadConfig({ explicit: options.config ?? given(env.ASBB_CONFIG), usual: machine.configFiles });
   });
+  const apiPlace = once(async (usual: UsualApi = {}) =>
+    placeOfApi(machine, options, { config: await config(), usual, running: () => runningServer(folders, tell) }),
+  );
   return {
     env,
     folders,
@@ -146,29 +178,29 @@ export const createContext = (machine: Machine, options: GlobalOptions): Context
     tell,
     complain: (sentence) => sayOn(machine, sentence),
     config,
-    api: once(async (usual = {}) =>
-      openApi(machine, options, { config: await config(), usual, running: () => runningServer(folders, tell) }),
-    ),
+    api: once(async (usual: UsualApi = {}) => {
+      const { timeoutMs } = usual;
+      return createApiClient({ ...(await apiPlace(usual)), fetch: machine.fetch, now, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+    }),
+    apiPlace,
+    fetch: machine.fetch,
     table: once(async () => openTable(machine, options, await config())),
+    stackOutputs: (stack) => stackOutputs(machine, options, stack),
   };
 };
 
-const openApi = async (
+const placeOfApi = async (
   machine: Machine,
   options: GlobalOptions,
-  {
-    config,
-    usual,
-    running,
-  }: { config: Config; usual: { endpoint?: string | undefined; region?: string | undefined }; running: () => string | undefined },
-): Promise<ApiClient> => {
-  const { env, fetch, now } = machine;
+  { config, usual, running }: { config: Config; usual: UsualApi; running: () => string | undefined },
+): Promise<ApiPlace> => {
+  const { env } = machine;
   const named = options.endpoint ?? given(env.ASBB_ENDPOINT) ?? config.api.endpoint ?? usual.endpoint ?? running();
   if (named === undefined)
     throw usageError("no endpoint: start 'asbb local', or name the API with --endpoint or as api.endpoint in the configuration");
   const endpoint = normalEndpoint(named);
   const isSigned = !isLoopback(endpoint) || options.profile !== undefined || given(env.AWS_ACCESS_KEY_ID) !== undefined;
-  if (!isSigned) return createApiClient({ endpoint, fetch, now });
+  if (!isSigned) return { endpoint };
 
   const region =
     options.region ??
@@ -178,7 +210,7 @@ const openApi = async (
     usual.region ??
     (isLoopback(endpoint) ? LOCAL_REGION : undefined);
   if (region === undefined) throw usageError(`which region is ${endpoint} in? Say it with --region, AWS_REGION or api.region`);
-  return createApiClient({ endpoint, fetch, now, region, credentials: await machine.credentials({ ...profileIn(options), region }) });
+  return { endpoint, region, credentials: await machine.credentials({ ...profileIn(options), region }) };
 };
 
 const openTable = async (machine: Machine, options: GlobalOptions, config: Config): Promise<TableAdmin> => {
@@ -193,6 +225,14 @@ const openTable = async (machine: Machine, options: GlobalOptions, config: Confi
     ...(endpoint === undefined ? {} : { endpoint }), // The SDK reads AWS_ENDPOINT_URL_DYNAMODB itself.
     ...(options.profile === undefined ? {} : { credentials: await machine.credentials({ profile: options.profile, region }) }),
   });
+};
+
+/** Not the region of a configuration: this is asked by whoever has none yet. */
+const stackOutputs = async (machine: Machine, options: GlobalOptions, stack: string): Promise<StackOutputs> => {
+  const region = options.region ?? regionIn(machine.env);
+  const where = region === undefined ? {} : { region };
+  if (options.profile === undefined) return machine.readStackOutputs({ stack, ...where });
+  return machine.readStackOutputs({ stack, ...where, credentials: await machine.credentials({ profile: options.profile, ...where }) });
 };
 
 /** The newest of this user's own servers on this machine. */

@@ -106,6 +106,11 @@ describe('architecture', () => {
     expect(strays.map(({ path }) => path)).toEqual([]);
   });
 
+  it('loads the client of CloudFormation only where a stack is read', () => {
+    const strays = SOURCES.filter(({ text }) => /^import (?!type)[^;]*'@aws-sdk\/client-cloudformation'/m.test(text));
+    expect(strays.map(({ path }) => path)).toEqual([]);
+  });
+
   it('imports zod whole, so that the bundle stays small', () => {
     const strays = SOURCES.filter(({ text }) => /import \{[^}]*\} from 'zod'/.test(text));
     expect(strays.map(({ path }) => path)).toEqual([]);

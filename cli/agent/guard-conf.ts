@@ -32,6 +32,10 @@ export interface GuardConf {
   readonly spoolFile?: string;
   /** `no`: shadow mode. */
   readonly enforce: 'yes' | 'no';
+  /** As written, `*` too. */
+  readonly partitions: readonly string[];
+  /** What the plugin signs with, as written: auto, env, file:PATH, imds or ecs. */
+  readonly credentials: string;
 }
 
 /**
@@ -302,6 +306,8 @@ const wholeConf = (reader: Reader): GuardConf => {
     ...(cluster === undefined ? {} : { cluster }),
     ...(spoolFile === undefined ? {} : { spoolFile: fromBytes(spoolFile) }),
     enforce: values.get('Enforce')?.toLowerCase() === 'no' ? 'no' : 'yes',
+    partitions,
+    credentials: fromBytes(values.get('Credentials') ?? 'auto'),
   };
 };
 

@@ -29,24 +29,35 @@ export interface SlurmCommandsOptions {
   readonly uid: number;
 }
 
-/** Slurm, as its commands tell of it. */
-export const createSlurmCommands = ({ binPath, env, timeoutMs, uid }: SlurmCommandsOptions): Slurm => {
+type Run = (name: string, args: readonly string[], onLine: (line: string) => void) => Promise<void>;
+
+const runner = ({ binPath, env, timeoutMs }: Omit<SlurmCommandsOptions, 'uid'>): Run => {
   const slurmEnv = { ...Object.fromEntries(Object.entries(env).filter(([name]) => !NARROWING.test(name))), ...READABLE };
-  const run = (name: string, args: readonly string[], onLine: (line: string) => void): Promise<void> =>
-    runLines({ command: join(binPath, name), args, env: slurmEnv, timeoutMs }, onLine);
+  return (name, args, onLine) => runLines({ command: join(binPath, name), args, env: slurmEnv, timeoutMs }, onLine);
+};
+
+/** `scontrol show config`, by key. @throws SlurmSilent */
+export const readSlurmConfig = (options: Omit<SlurmCommandsOptions, 'uid'>): Promise<ReadonlyMap<string, string>> =>
+  configThrough(runner(options));
+
+const configThrough = async (run: Run): Promise<ReadonlyMap<string, string>> => {
+  const config = new Map<string, string>();
+  await run('scontrol', ['show', 'config'], (line) => {
+    const [, name, value] = /^(\w+)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
+    if (name !== undefined && value !== undefined) config.set(name, value);
+  });
+  return config;
+};
+
+/** Slurm, as its commands tell of it. */
+export const createSlurmCommands = ({ uid, ...options }: SlurmCommandsOptions): Slurm => {
+  const run = runner(options);
   const account = (args: readonly string[], onRun: OnRun, onBadLine: OnBadLine): Promise<void> =>
     run('sacct', ['-a', '-X', '-D', '-n', '-P', ...args, '-o', SACCT_FORMAT], (line) =>
       reading<AccountedRun>({ source: 'sacct', line, parse: parseAccountedRun, take: onRun, onBadLine }),
     );
   return {
-    facts: async () => {
-      const config = new Map<string, string>();
-      await run('scontrol', ['show', 'config'], (line) => {
-        const [, name, value] = /^(\w+)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
-        if (name !== undefined && value !== undefined) config.set(name, value);
-      });
-      return factsOf(config, uid);
-    },
+    facts: async () => factsOf(await configThrough(run), uid),
     queue: async (onJob, onBadLine) => {
       const lines = joinedLines((line) => reading({ source: 'squeue', line, parse: parseQueuedJob, take: onJob, onBadLine }));
       await run('squeue', ['-h', '-a', '-t', 'all', '-O', SQUEUE_FORMAT], lines.take);
@@ -86,15 +97,21 @@ const factsOf = (config: ReadonlyMap<string, string>, uid: number): ClusterFacts
   const clusterName = config.get('ClusterName') ?? '';
   if (clusterName === '' || !Number.isSafeInteger(bootedAt) || !Number.isSafeInteger(minJobAgeSeconds))
     throw new SlurmSilent('scontrol show config does not say ClusterName, BOOT_TIME and MinJobAge');
-  const slurmUid = Number(/\((\d+)\)/.exec(config.get('SlurmUser') ?? '')?.[1]);
   return {
     clusterName,
     bootedAt,
     minJobAgeSeconds,
     hasAccounting: config.get('AccountingStorageType') === 'accounting_storage/slurmdbd',
-    showsAllJobs: uid === 0 || uid === slurmUid || !/\bjobs\b/.test(config.get('PrivateData') ?? ''),
+    showsAllJobs: showsAllJobs(config, uid),
   };
 };
+
+/** Of SlurmUser, which `scontrol show config` gives as name(uid). NaN if it does not. */
+export const slurmUidIn = (config: ReadonlyMap<string, string>): number => Number(/\((\d+)\)/.exec(config.get('SlurmUser') ?? '')?.[1]);
+
+/** Whether PrivateData lets a user see the jobs of others. */
+export const showsAllJobs = (config: ReadonlyMap<string, string>, uid: number): boolean =>
+  uid === 0 || uid === slurmUidIn(config) || !/\bjobs\b/.test(config.get('PrivateData') ?? '');
 
 const reading = <T>(what: {
   source: 'squeue' | 'sacct';

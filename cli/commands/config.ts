@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { createCommand, type Shell } from '#cli/commands/command';
+import type { ConfigInitOptions } from '#cli/commands/run-config';
 
 /** `asbb config`: the client's own YAML. */
 export const configCommand = (shell: Shell): Command =>
@@ -11,11 +12,16 @@ export const configCommand = (shell: Shell): Command =>
 const initCommand = (shell: Shell): Command =>
   createCommand('init', {
     summary: 'Write a configuration with every key, its default and what it is for',
-    examples: ['asbb config init --output ~/.config/asbb/config.yaml', 'asbb config init | sudo tee /etc/asbb/config.yaml'],
+    examples: [
+      'asbb config init --output ~/.config/asbb/config.yaml',
+      'asbb config init --from-stack Asbb-prod-Api --region us-east-1 --output ~/.config/asbb/config.yaml',
+      'asbb config init | sudo tee /etc/asbb/config.yaml',
+    ],
   })
     // Here it is a file to write, as in the original design, and not a format.
     .option('-o, --output <file>', 'the file to write (default: stdout)')
+    .option('--from-stack <stack>', 'fill in what this CloudFormation stack puts out, like Asbb-prod-Api')
     .option('--force', 'replace a file that is there')
-    .action((options: { output?: string; force?: boolean }, command: Command) =>
+    .action((options: ConfigInitOptions, command: Command) =>
       shell.run(command, async (context) => (await import('#cli/commands/run-config')).runConfigInit(context, options)),
     );

@@ -6,11 +6,13 @@ import { auditCommand, recoverCommand } from '#cli/commands/audit';
 import { addGlobalOptions, createCommand, globalsOf, type Shell } from '#cli/commands/command';
 import { configCommand } from '#cli/commands/config';
 import { databaseCommand } from '#cli/commands/database';
+import { doctorCommand } from '#cli/commands/doctor';
 import { holdCommand } from '#cli/commands/hold';
 import { localCommand } from '#cli/commands/local';
 import { partitionCommand } from '#cli/commands/partition';
 import { quoteCommand } from '#cli/commands/quote';
 import { reconcileCommand } from '#cli/commands/reconcile';
+import { statusCommand } from '#cli/commands/status';
 import { transactionsCommand } from '#cli/commands/transactions';
 import { usageCommand } from '#cli/commands/usage';
 import { versionCommand } from '#cli/commands/version';
@@ -34,6 +36,8 @@ export const buildProgram = (shell: Shell): Command => {
     .addCommand(auditCommand(shell))
     .addCommand(recoverCommand(shell))
     .addCommand(agentCommand(shell))
+    .addCommand(statusCommand(shell))
+    .addCommand(doctorCommand(shell))
     .addCommand(partitionCommand(shell))
     .addCommand(configCommand(shell))
     .addCommand(databaseCommand(shell))

@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { type Agent, createAgent, type Drains, type PassReport, sendTo } from '#cli/agent/agent';
 import { asideIn, type KeepAside } from '#cli/agent/aside';
 import { onlyPrinting, type WouldDo } from '#cli/agent/dry-run';
@@ -12,6 +11,7 @@ import { SlurmSilent } from '#cli/agent/ports';
 import type { SendRuns } from '#cli/agent/settle';
 import { createSlurmCommands } from '#cli/agent/slurm-commands';
 import { createStateFile, readOnly } from '#cli/agent/state';
+import { healthFileOf, stateFileOf } from '#cli/agent/state-file';
 import type { ApiClient } from '#cli/api-client';
 import { type Config, parseDuration } from '#cli/config';
 import type { Context } from '#cli/context';
@@ -43,10 +43,10 @@ export const runAgent = async (context: Context, options: AgentOptions): Promise
   const guard = guardOf(context, config);
   const api = await context.api({ endpoint: guard?.endpoint, region: guard?.region });
   const complain = withoutRepeats(context);
-  const stateFile = options.state ?? config.agent.stateFile ?? join(stateFolderOf(context), 'agent.json');
+  const stateFile = stateFileOf(context, config, options.state);
   const would: WouldDo[] = [];
   const agent = agentOf(context, { options, config, guard, api, complain, stateFile, tellWould: wouldTeller(context, would) });
-  const health = createHealthFile(`${stateFile}.health`, context.now);
+  const health = createHealthFile(healthFileOf(stateFile), context.now);
   // Nothing is done, so looking again would only say the same again.
   if (options.dryRun === true) return once(context, agent, { would });
   if (options.once === true) return once(context, agent, { health });
@@ -302,15 +302,6 @@ const guardOf = (context: Context, config: Config): GuardConf | undefined => {
   if (config.agent.asbbConf !== undefined || existsSync(path)) return readGuardConf(path);
   context.tell('no asbb.conf was found, so jobs without a hold are let be: name it as agent.asbb_conf or ASBB_CONF to hold for them');
   return undefined;
-};
-
-/** systemd names one; root has a place of its own; anybody else a folder at home. */
-const stateFolderOf = ({ env, folders }: Context): string => {
-  const [ofService] = (env.STATE_DIRECTORY ?? '').split(':'); // systemd.exec(5)
-  if (ofService?.startsWith('/') === true) return ofService;
-  if (process.getuid?.() === 0) return '/var/lib/asbb';
-  const stateHome = env.XDG_STATE_HOME;
-  return join(stateHome?.startsWith('/') === true ? stateHome : join(folders.home, '.local', 'state'), 'asbb');
 };
 
 /** Two clusters of one name are told apart by the machines that they are looked after from. */

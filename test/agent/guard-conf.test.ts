@@ -40,7 +40,13 @@ describe('the whole of asbb.conf', () => {
   });
 
   it('has the defaults of the contract', () => {
-    expect(parse(LEAST)).toEqual({ guards: expect.any(Function), endpoint: 'http://127.0.0.1:8080', enforce: 'yes' });
+    expect(parse(LEAST)).toEqual({
+      guards: expect.any(Function),
+      endpoint: 'http://127.0.0.1:8080',
+      enforce: 'yes',
+      partitions: ['aws'],
+      credentials: 'auto',
+    });
   });
 
   it('takes the example, which is in shadow mode', () => {
@@ -231,7 +237,7 @@ type Outcome =
 /** What ours says. Which partitions it guards is asked of it, since it does not list them. */
 const outcomeOf = (content: string | Buffer, name: string, partitions: readonly string[] = []): Outcome => {
   try {
-    const { guards, ...conf } = parseGuardConf(Buffer.from(content as string), name);
+    const { guards, partitions: _, credentials: __, ...conf } = parseGuardConf(Buffer.from(content as string), name);
     return { verdict: 'taken', conf, partitions: partitions.filter((partition) => guards(partition)) };
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;

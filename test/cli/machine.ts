@@ -74,6 +74,9 @@ export const aMachine = ({ columns, ...given }: Partial<Machine> & { columns?: n
     openTable: async () => {
       throw new Error('no table was to be opened');
     },
+    readStackOutputs: async () => {
+      throw new Error('no stack was to be read');
+    },
     ...given,
     stdout,
     stderr,
