@@ -15,6 +15,7 @@ import type {
   partitionAnswer,
   runRecord,
   settlementAnswer,
+  usageAnswer,
   VerdictAnswer,
 } from '#http/answers';
 
@@ -31,6 +32,7 @@ export type AccountAnswer = ReturnType<typeof accountAnswer>;
 export type HoldAnswer = ReturnType<typeof holdAnswer>;
 export type HoldDetailAnswer = ReturnType<typeof holdDetailAnswer>;
 export type EntryAnswer = ReturnType<typeof entryAnswer>;
+export type UsageAnswer = ReturnType<typeof usageAnswer>;
 export type PartitionAnswer = ReturnType<typeof partitionAnswer>;
 export type SettlementAnswer = ReturnType<typeof settlementAnswer>;
 export type AuditAnswer = ReturnType<typeof auditAnswer>;
@@ -65,6 +67,8 @@ export interface Answers {
   deleteAccount: undefined;
   deposit: AccountAnswer;
   listTransactions: { transactions: EntryAnswer[] } & Cursor;
+  showAccountUsage: UsageAnswer;
+  showUsage: UsageAnswer;
   listHoldsOfAccount: { holds: HoldAnswer[] } & Cursor;
   audit: AuditAnswer;
   listPartitions: { partitions: PartitionAnswer[] } & Cursor;

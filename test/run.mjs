@@ -17,6 +17,10 @@ const NEEDS = {
   java: { isThere: hasJava, mend: 'Java 17 or newer for DynamoDB Local (Debian: apt-get install openjdk-17-jre-headless)' },
   // Packages are installed, and jobs are submitted as a user that is made for it.
   debian: { isThere: () => process.getuid?.() === 0 && existsSync('/etc/debian_version'), mend: 'root on Debian' },
+  python: {
+    isThere: () => succeeds('python3', ['-m', 'pip', '--version']),
+    mend: 'Python 3 with venv and pip (Debian: apt-get install python3-venv)',
+  },
   curl: { isThere: () => succeeds('curl', ['--version']), mend: 'curl (Debian: apt-get install curl)' },
 };
 
@@ -27,6 +31,8 @@ const TIERS = [
   // The law of the project: every branch of domain and app is tested, or the tier fails.
   { name: 'domain', run: () => vitest('domain', ['test/domain', 'test/app'], ['--coverage']), needs: [] },
   { name: 'house', run: () => vitest('house', ['test/architecture.test.ts', 'test/docs']), needs: [] },
+  // Templates and bundles of what is deployed. One test asks for Java too, and one for Python.
+  { name: 'infra', run: () => vitest('infra', ['test/infra']), needs: ['java'] },
   { name: 'cli', run: () => vitest('cli', ['test/cli']), needs: [] },
   { name: 'agent', run: () => vitest('agent', ['test/agent']), needs: [] },
   { name: 'local', run: () => vitest('local', ['test/local']), needs: ['java', 'curl'] },
@@ -34,6 +40,8 @@ const TIERS = [
   { name: 'http', run: () => vitest('http', ['test/http', 'test/events']), needs: ['java', 'curl'] },
   { name: 'money', run: () => vitest('money', ['test/money']), needs: ['java'] },
   { name: 'properties', run: () => vitest('properties', ['test/properties']), needs: ['java'] },
+  // A local AWS: stacks are deployed into it for real.
+  { name: 'deploy', run: () => vitest('deploy', ['test/deploy']), needs: ['python'] },
   { name: 'start', run: () => vitest('start', ['test/start']), needs: ['java'] },
   { name: 'plugin', run: pluginModules, needs: ['debian', 'curl'] },
   // Real clusters on fixed parts of this machine: one file at a time.

@@ -12,6 +12,7 @@ import { partitionCommand } from '#cli/commands/partition';
 import { quoteCommand } from '#cli/commands/quote';
 import { reconcileCommand } from '#cli/commands/reconcile';
 import { transactionsCommand } from '#cli/commands/transactions';
+import { usageCommand } from '#cli/commands/usage';
 import { versionCommand } from '#cli/commands/version';
 import { createContext, endingOf, type Machine, sayOn } from '#cli/context';
 import { EXIT, type ExitCode } from '#cli/exit';
@@ -28,6 +29,7 @@ export const buildProgram = (shell: Shell): Command => {
     .addCommand(quoteCommand(shell))
     .addCommand(holdCommand(shell))
     .addCommand(transactionsCommand(shell))
+    .addCommand(usageCommand(shell))
     .addCommand(reconcileCommand(shell))
     .addCommand(auditCommand(shell))
     .addCommand(recoverCommand(shell))

@@ -17,6 +17,7 @@ import { type Config, parseDuration } from '#cli/config';
 import type { Context } from '#cli/context';
 import { CommandError, EXIT, type ExitCode, failure, usageError } from '#cli/exit';
 import { printJson, printPairs } from '#cli/render';
+import { jobEnded } from '#contract/events';
 import { VERSION } from '#contract/version';
 
 const SHORTEST_INTERVAL_MS = 1_000;
@@ -147,7 +148,7 @@ const sendToBus = (bus: string): SendRuns => {
   let publisher: Promise<import('#adapters/event-publisher').EventPublisher> | undefined;
   return async (holdId, runs) => {
     publisher ??= import('#adapters/event-publisher').then(({ createEventPublisher }) => createEventPublisher({ bus }));
-    const { failed } = await (await publisher).put(runs.map((run) => ({ ...run, hold_id: holdId })));
+    const { failed } = await (await publisher).put(runs.map((run) => jobEnded({ ...run, hold_id: holdId })));
     const [first] = failed;
     if (first !== undefined)
       throw new CommandError(EXIT.unreachable, `the bus ${bus} did not take ${failed.length} ended runs: ${first.message}`);

@@ -86,6 +86,30 @@ export const readInstant = ({ flag, value }: Given): string => {
   return value;
 };
 
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+const RELATIVE = /^now(?:([+-])(\d{1,9})(seconds?|minutes?|hours?|days?|weeks?)?)?$/;
+
+/**
+ * A time as sacct takes it (sacct(1), "-S"): a date or time, MMDD[YY], today, midnight, now, now-7days. In UTC, because usage
+ * is, and as the API takes it. A day without a year is of this year.
+ */
+export const readTime = ({ flag, value, now }: Given & { now: number }): string => {
+  const word = value.toLowerCase();
+  const today = new Date(now).toISOString().slice(0, 10);
+  if (word === 'today' || word === 'midnight') return today;
+  const [isNow, sign, count, unit = 's'] = RELATIVE.exec(word) ?? [];
+  if (isNow !== undefined) return isoWithin({ flag, value }, now + Number(`${sign ?? '+'}${count ?? 0}`) * (UNIT_MS[unit.charAt(0)] ?? 0));
+  const [isDay, month, day, year] = /^(\d\d)[/.]?(\d\d)(?:[/.]?(\d\d))?$/.exec(value) ?? [];
+  if (isDay === undefined) return readInstant({ flag, value: /T[\d:]+$/.test(value) ? `${value}Z` : value });
+  return readDate({ flag, value: `${year === undefined ? today.slice(0, 4) : `20${year}`}-${month}-${day}` });
+};
+
+const isoWithin = ({ flag, value }: Given, at: number): string => {
+  if (at < Date.UTC(2000, 0, 1) || at >= Date.UTC(2200, 0, 1))
+    throw usageError(`${flag} '${value}': must be between the years 2000 and 2200`);
+  return new Date(at).toISOString();
+};
+
 const isDate = (text: string): boolean => {
   const at = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
   return !Number.isNaN(at) && new Date(at).toISOString().startsWith(text); // 2026-02-30 would become March.

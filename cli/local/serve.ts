@@ -8,6 +8,14 @@ import { createMemoryBudgets } from '#adapters/memory-budgets';
 import { createServices } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
 import type { BudgetStore, Services, Settings, Telemetry } from '#app/ports';
+import {
+  type CommitFollower,
+  countLedgers,
+  createCommitFollower,
+  type Progress,
+  progressIn,
+  progressOfLastDay,
+} from '#cli/local/after-commit';
 import { lockDataDirectory } from '#cli/local/data-lock';
 import { findJava, startDynamoDbLocal } from '#cli/local/dynamodb-local';
 import { createEventBus, type DeadLetter, type EventBus } from '#cli/local/event-bus';
@@ -20,6 +28,7 @@ import { SWEEP_INTERVAL_MS } from '#contract/settings';
 import { BudgetError } from '#domain/errors';
 import { sweep } from '#events/expire';
 import { settleEndedJobs } from '#events/job-ended';
+import { follow } from '#events/stream';
 import { adminRoutes } from '#http/admin';
 import { agentRoutes } from '#http/agent';
 import { createHandler } from '#http/handler';
@@ -61,17 +70,23 @@ export const startLocal = async (options: LocalOptions): Promise<LocalServer> =>
   };
   try {
     const opened = await openStore(options, stops);
-    const services = createServices({
-      store: opened.store,
-      prices: createCatalogue(),
-      clock: systemClock,
-      ids: createIds(),
-      settings: options.settings,
-      telemetry: quietTelemetry(options.say),
-    });
+    const servicesOn = (store: BudgetStore): Services =>
+      createServices({
+        store,
+        prices: createCatalogue(),
+        clock: systemClock,
+        ids: createIds(),
+        settings: options.settings,
+        telemetry: quietTelemetry(options.say),
+      });
+    const follower = followerOf(options, servicesOn(opened.store), opened.progress);
+    await follower.keep();
+    stops.push(follower.keep); // When nobody writes any more.
+    const services = servicesOn(follower.through(opened.store));
     const bus = startBus(options, services, stops);
     const { port } = await listen(options, { services, bus }, stops);
     stops.push(startSweeping(services, options.say));
+    stops.push(startKeeping(follower));
     const announcement = { port, pid: process.pid, auth: options.credentials !== undefined, startedAt: new Date(systemClock.now()) };
     stops.push(announceServer(options.folders, announcement).withdraw);
     return { url: `http://${HOST}:${port}`, failed: opened.failed, deadLetters: bus.deadLetters, stop: stopAll };
@@ -97,11 +112,11 @@ const LOCAL_PATIENCE = { connectTimeoutMs: 10_000, requestTimeoutMs: 20_000 };
 const openStore = async (
   options: LocalOptions,
   stops: (() => Promise<void> | void)[],
-): Promise<{ store: BudgetStore; failed: Promise<string> }> => {
+): Promise<{ store: BudgetStore; failed: Promise<string>; progress: Progress }> => {
   if (options.store === 'memory') {
     const store = createMemoryBudgets();
     await addFirstPartitions(store);
-    return { store, failed: new Promise(() => undefined) };
+    return { store, failed: new Promise(() => undefined), progress: progressOfLastDay(systemClock) };
   }
   const dynamo =
     options.dynamoEndpoint === undefined
@@ -121,7 +136,8 @@ const openStore = async (
     );
   const store = createDynamoBudgets({ client: createDocumentClient(where), table: options.table });
   if (status.created) await addFirstPartitions(store);
-  return { store, failed: dynamo.exited };
+  const progress = options.dynamoEndpoint === undefined ? progressIn(options.directory) : progressOfLastDay(systemClock);
+  return { store, failed: dynamo.exited, progress };
 };
 
 const startEngine = async (directory: string, stops: (() => Promise<void> | void)[]) => {
@@ -134,6 +150,34 @@ const startEngine = async (directory: string, stops: (() => Promise<void> | void
 /** A fresh server can price a job at once. */
 const addFirstPartitions = async (store: BudgetStore): Promise<void> => {
   for (const model of LOCAL_PARTITIONS) await store.writePartition(model);
+};
+
+/** Counting a catch-up takes as long as it takes; nobody waits for it but a start. */
+const CATCH_UP_BUDGET_MS = 600_000;
+
+/** Its services are its own: it works while a commit waits for it, and must not wait for that commit's place at the store. */
+const followerOf = ({ say }: LocalOptions, services: Services, progress: Progress): CommitFollower =>
+  createCommitFollower({
+    clock: systemClock,
+    follow: (changes) => follow({ services, clock: systemClock }, changes),
+    catchUp: (from) => countLedgers(services.world(systemClock.now() + CATCH_UP_BUDGET_MS), from),
+    progress,
+    say,
+  });
+
+const KEEP_INTERVAL_MS = 60_000;
+
+const startKeeping = (follower: CommitFollower): (() => Promise<void>) => {
+  let running: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    running ??= follower.keep().finally(() => {
+      running = undefined;
+    });
+  }, KEEP_INTERVAL_MS);
+  return async () => {
+    clearInterval(timer);
+    await running;
+  };
 };
 
 /** What EventBridge and a queue do in AWS; for the SDK, AWS_ENDPOINT_URL_EVENTBRIDGE is this server's address. */
@@ -201,6 +245,7 @@ const startSweeping = (services: Services, say: (line: string) => void): (() => 
 /** On a laptop only what went wrong is worth a line. */
 const quietTelemetry = (say: (line: string) => void): Telemetry => ({
   answered: () => undefined,
+  measured: () => undefined,
   failed: ({ operation, requestId, error }) =>
     say(`${operation} failed (request ${requestId}): ${error instanceof BudgetError ? error.message : inspect(error)}`),
 });

@@ -1,5 +1,5 @@
 // What every booking must be before any store looks at it. Breaking one of these is a bug of a use case, so it is a plain Error.
-import type { Booking } from '#app/ports';
+import { type Booking, type CountedEntry, MAX_COUNTED_AT_ONCE } from '#app/ports';
 import { add, type Movement, NOTHING } from '#domain/ledger';
 
 /** DynamoDB takes at most so many writes in one transaction. */
@@ -38,6 +38,16 @@ export const requireSound = (booking: Booking): Booking => {
   const writes = countWrites(booking);
   if (writes === 0 || writes > MAX_WRITES) throw new Error(`a booking of ${writes} writes: it takes 1 to ${MAX_WRITES}`);
   return booking;
+};
+
+/** Counted twice in one write, an entry would be twice in its row. */
+export const requireCountable = (counted: readonly CountedEntry[]): readonly CountedEntry[] => {
+  requireOnce(
+    'counted entry',
+    counted.map(({ entryId }) => entryId),
+  );
+  if (counted.length > MAX_COUNTED_AT_ONCE) throw new Error(`${counted.length} entries counted at once: at most ${MAX_COUNTED_AT_ONCE}`);
+  return counted;
 };
 
 const requireOnce = (what: string, ids: readonly string[]): void => {

@@ -1,7 +1,7 @@
 // The budget store on DynamoDB, in the one table that contract/table.ts defines.
 import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { DeleteCommand, type DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
-import { requireSound } from '#adapters/booking-rules';
+import { requireCountable, requireSound } from '#adapters/booking-rules';
 import { fromAttributes } from '#adapters/dynamo-attributes';
 import { birthOf, refusalOf, removalOf, transactionOf, writesOf } from '#adapters/dynamo-commit';
 import {
@@ -14,14 +14,26 @@ import {
   decodeRun,
   decodeSpec,
   encodeCluster,
+  encodeMark,
   encodePartition,
 } from '#adapters/dynamo-items';
-import { listByName, listEntries, listHoldsOfAccount, listOpenHoldsOfCluster, listOverdueHoldIds } from '#adapters/dynamo-lists';
+import {
+  listByName,
+  listEntries,
+  listHoldsOfAccount,
+  listOpenHolds,
+  listOpenHoldsOfCluster,
+  listOverdueHoldIds,
+  listUsage,
+} from '#adapters/dynamo-lists';
 import { behind, createRequests } from '#adapters/dynamo-requests';
+import { countUsage } from '#adapters/dynamo-usage';
 import type { BudgetStore, Cluster } from '#app/ports';
 import {
   ACCOUNT_DIRECTORY,
+  ANNOUNCED_FOR_SECONDS,
   accountKey,
+  announcedKey,
   CLUSTER_DIRECTORY,
   clusterKey,
   DEPOSIT_PREFIX,
@@ -98,6 +110,16 @@ export const createDynamoBudgets = ({ client, table }: { client: DynamoDBDocumen
     listHoldsOfAccount: (asked, page) => listHoldsOfAccount(requests, asked, page),
     listOpenHoldsOfCluster: (asked, page) => listOpenHoldsOfCluster(requests, asked, page),
     listOverdueHoldIds: (asked, page) => listOverdueHoldIds(query, asked, page),
+
+    listOpenHolds: (page) => listOpenHolds(requests, page),
+
+    countUsage: (counted, now) => countUsage(transact, { counted: requireCountable(counted), table, now }),
+    listUsage: ({ account, from, to }, page) => listUsage(query, { account, from, to }, page),
+    isAnnounced: async (announcement) => (await get(announcedKey(announcement), (item) => item)) !== undefined,
+    async setAnnounced(announcement, now) {
+      const mark = encodeMark(announcedKey(announcement), { now, forSeconds: ANNOUNCED_FOR_SECONDS });
+      await send(client.send(new PutCommand({ TableName: table, Item: mark })));
+    },
 
     readCluster: (cluster) => get(clusterKey(cluster), decodeCluster),
     listClusters: (page) => listByName(query, { partition: CLUSTER_DIRECTORY, list: ['clusters'], page }, decodeCluster),

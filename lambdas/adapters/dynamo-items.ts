@@ -20,6 +20,7 @@ import {
   RUN_PREFIX,
   runKey,
   specKey,
+  TABLE,
 } from '#contract/table';
 import type { Account } from '#domain/account';
 import { formatArraySpec, parseArraySpec } from '#domain/array-spec';
@@ -29,6 +30,7 @@ import type { Job } from '#domain/job';
 import type { Entry } from '#domain/ledger';
 import type { PartitionModel } from '#domain/partition';
 import type { BookedRun } from '#domain/run';
+import type { Usage } from '#domain/usage';
 
 export const encodeAccount = (account: Account): Item =>
   item(accountKey(account.account), {
@@ -96,11 +98,13 @@ export const encodeEntry = (entry: Entry): Item =>
     user: orAbsent(entry.user),
     note: orAbsent(entry.note),
     owner: entry.owner,
+    partition: entry.partition,
+    node_seconds: entry.nodeSeconds,
   });
 
 export const decodeEntry = (stored: Item): Entry => {
   const of = reader(stored);
-  const owner = of.textOrNull('owner');
+  const [owner, partition, nodeSeconds] = [of.textOrNull('owner'), of.textOrNull('partition'), of.numberOrNull('node_seconds')];
   return {
     entryId: of.text('sk'),
     at: of.number('at'),
@@ -114,6 +118,8 @@ export const decodeEntry = (stored: Item): Entry => {
     user: of.textOrNull('user'),
     note: of.textOrNull('note'),
     ...(owner === null ? {} : { owner }),
+    ...(partition === null ? {} : { partition }),
+    ...(nodeSeconds === null ? {} : { nodeSeconds }),
   };
 };
 
@@ -289,6 +295,7 @@ export const encodeRun = (run: BookedRun): Item =>
     elapsed_seconds: orAbsent(run.elapsedSeconds),
     partition: orAbsent(run.partition),
     nodes: orAbsent(run.nodes),
+    node_seconds: run.nodeSeconds,
     state: orAbsent(run.state),
     started_at: orAbsent(run.startedAt),
     ended_at: orAbsent(run.endedAt),
@@ -317,6 +324,7 @@ export const decodeRun = (stored: Item): BookedRun => {
     elapsedSeconds: of.numberOrNull('elapsed_seconds'),
     partition: of.textOrNull('partition'),
     nodes: of.numberOrNull('nodes'),
+    ...(of.has('node_seconds') ? { nodeSeconds: of.number('node_seconds') } : {}),
     state: of.textOrNull('state'),
     startedAt: of.numberOrNull('started_at'),
     endedAt: of.numberOrNull('ended_at'),
@@ -392,6 +400,23 @@ export const decodePartition = (stored: Item): PartitionModel => {
     source: of.text('source'),
   };
 };
+
+export const decodeUsage = (stored: Item): Usage => {
+  const of = reader(stored);
+  return {
+    account: of.text('account'),
+    day: of.text('sk').slice(0, 'yyyy-mm-dd'.length),
+    user: of.textOrNull('user'),
+    partition: of.textOrNull('partition'),
+    used: of.integer('used'),
+    jobs: of.number('jobs'),
+    nodeSeconds: of.number('node_seconds'),
+  };
+};
+
+/** A mark goes away by itself: seconds since 1970 are DynamoDB's own unit for that. */
+export const encodeMark = (key: Key, { now, forSeconds }: { now: number; forSeconds: number }): Item =>
+  item(key, { [TABLE.timeToLiveAttribute]: Math.floor(now / 1000) + forSeconds });
 
 const item = (key: Key, attributes: Item): Item => wholeNumbers({ ...key, v: ITEM_VERSION, ...attributes });
 

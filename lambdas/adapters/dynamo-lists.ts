@@ -1,9 +1,9 @@
 // Lists of the table, page by page. Each page is a bounded number of requests; what it did not reach, its cursor names.
 import { encodeTime, TIME_MAX } from 'ulid';
 import type { Item } from '#adapters/dynamo-attributes';
-import { decodeEntry, decodeHold } from '#adapters/dynamo-items';
+import { decodeEntry, decodeHold, decodeUsage } from '#adapters/dynamo-items';
 import { behind, justAfter, MAX_BATCH_GET, namesOf, type Range, type Requests } from '#adapters/dynamo-requests';
-import { cursorAfter, ENTRY_PLACE, HOLD_PLACE, NAME_PLACE, placeAfter } from '#adapters/page-cursor';
+import { cursorAfter, ENTRY_PLACE, HOLD_PLACE, NAME_PLACE, placeAfter, USAGE_PLACE } from '#adapters/page-cursor';
 import type { BudgetStore, Page, PageRequest } from '#app/ports';
 import {
   boundHoldsOf,
@@ -22,9 +22,11 @@ import {
   SHARDS,
   timedHold,
   unboundHoldsOf,
+  usageMonth,
 } from '#contract/table';
 import { type Hold, isBound } from '#domain/hold';
 import type { Entry } from '#domain/ledger';
+import type { Usage } from '#domain/usage';
 
 /** Reads of a ledger that one call makes; an account that rested for years has as many empty months. */
 const MAX_LEDGER_READS = 24;
@@ -110,6 +112,20 @@ const rangeOfMonth = ({
 /** What the id of every entry from this time on is behind of, and is not itself. */
 const idAt = (at: number): string => encodeTime(Math.min(at, TIME_MAX), 10);
 
+/** Usage of an account in one month, by day. */
+export const listUsage = async (
+  query: Query,
+  { account, from, to }: Parameters<BudgetStore['listUsage']>[0],
+  page: PageRequest,
+): Promise<Page<Usage>> => {
+  const list = ['usage', account, from, to];
+  const after = placeAfter(page, list, USAGE_PLACE);
+  const partition = usageMonth({ account, month: from.slice(0, 'yyyy-mm'.length) });
+  const range: Range = { partition, order: 'ascending', from: after === undefined ? from : justAfter(after), until: to };
+  const { items, goesOnAfter } = await query(range, page.limit);
+  return { items: items.map(decodeUsage), ...(goesOnAfter !== undefined && { cursor: cursorAfter(list, goesOnAfter) }) };
+};
+
 /** Holds of an account, newest first. */
 export const listHoldsOfAccount = (
   requests: Requests,
@@ -145,9 +161,19 @@ export const listOpenHoldsOfCluster = (
   });
 };
 
+/** Open holds of all accounts, the next to expire first. */
+export const listOpenHolds = async (requests: Requests, page: PageRequest): Promise<Page<Hold>> => {
+  const ids = await listByExpiry(requests.query, { list: 'open', now: MAX_INSTANT }, page);
+  const holds = (await requests.getAll(ids.items.map(holdKey))).map(decodeHold);
+  return { ...ids, items: holds.filter(({ state }) => state === 'open') };
+};
+
 /** Ids of open holds that are overdue, the longest overdue first. */
-export const listOverdueHoldIds = async (query: Query, { now }: { now: number }, page: PageRequest): Promise<Page<string>> => {
-  const after = placeAfter(page, ['overdue'], HOLD_PLACE);
+export const listOverdueHoldIds = (query: Query, { now }: { now: number }, page: PageRequest): Promise<Page<string>> =>
+  listByExpiry(query, { list: 'overdue', now }, page);
+
+const listByExpiry = async (query: Query, { list, now }: { list: string; now: number }, page: PageRequest): Promise<Page<string>> => {
+  const after = placeAfter(page, [list], HOLD_PLACE);
   const shards = await Promise.all(
     Array.from({ length: SHARDS }, (_, shard) => readOverdueOf(query, { shard, now, after, limit: page.limit })),
   );
@@ -155,7 +181,7 @@ export const listOverdueHoldIds = async (query: Query, { now }: { now: number },
   const last = places.at(-1);
   return {
     items: places.map(holdIdOf),
-    ...(places.length === page.limit && last !== undefined && { cursor: cursorAfter(['overdue'], last) }),
+    ...(places.length === page.limit && last !== undefined && { cursor: cursorAfter([list], last) }),
   };
 };
 

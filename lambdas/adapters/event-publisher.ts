@@ -1,8 +1,8 @@
-// Ended runs onto the bus. EventBridge answers for each entry apart, so each is retried apart.
+// Events onto the bus. EventBridge answers for each entry apart, so each is retried apart.
 import type { EventBridgeClient, EventBridgeClientConfig, PutEventsCommand, PutEventsRequestEntry } from '@aws-sdk/client-eventbridge';
 import { createIds, systemClock } from '#adapters/system';
 import type { Clock, Ids } from '#app/ports';
-import { JOB_ENDED, type RunDetail, SLURM_SOURCE } from '#contract/events';
+import type { BusEvent } from '#contract/events';
 import { MAX_PUT_BYTES, MAX_PUT_ENTRIES, PUT_ENTRY_OVERHEAD_BYTES } from '#contract/limits';
 
 const MAX_TRIES = 5;
@@ -26,9 +26,9 @@ export interface EventPublisherOptions {
   readonly ids?: Pick<Ids, 'random'>;
 }
 
-/** Why a run is not on the bus, as far as anybody knows: when an answer got lost, it may be there all the same. */
+/** Why an event is not on the bus, as far as anybody knows: when an answer got lost, it may be there all the same. */
 export interface Unpublished extends Reason {
-  /** Its place among the details given. */
+  /** Its place among the events given. */
   readonly index: number;
 }
 
@@ -39,13 +39,13 @@ interface Reason {
 }
 
 export interface EventPublisher {
-  /** Put each as a `Slurm Job Ended`. What failed in the end is named, by index; the rest is on the bus, at least once. */
-  put(details: readonly RunDetail[]): Promise<{ failed: readonly Unpublished[] }>;
+  /** What failed in the end is named, by index; the rest is on the bus, at least once. */
+  put(events: readonly BusEvent[]): Promise<{ failed: readonly Unpublished[] }>;
   /** End its connections. */
   close(): void;
 }
 
-/** @param options the bus, and where it is. Nothing is loaded or connected before the first run is put. */
+/** @param options the bus, and where it is. Nothing is loaded or connected before the first event is put. */
 export const createEventPublisher = ({ bus, clock = systemClock, ids = createIds(), ...where }: EventPublisherOptions): EventPublisher => {
   let sender: Promise<Sender> | undefined;
   const connected = (): Promise<Sender> => {
@@ -68,8 +68,8 @@ export const createEventPublisher = ({ bus, clock = systemClock, ids = createIds
   };
 
   return {
-    put: async (details) => {
-      const entries = details.map((detail, index) => entryOf(bus, detail, index));
+    put: async (events) => {
+      const entries = events.map((event, index) => entryOf(bus, event, index));
       const failed = entries.filter(isTooLarge).map(tooLarge);
       let away: Reason | undefined;
       for (const part of parts(entries.filter((entry) => !isTooLarge(entry)))) {
@@ -113,10 +113,10 @@ interface Attempted {
   readonly failure: Unpublished;
 }
 
-const entryOf = (bus: string, detail: RunDetail, index: number): Entry => {
+const entryOf = (bus: string, { source, detailType, detail }: BusEvent, index: number): Entry => {
   const Detail = JSON.stringify(detail);
-  const bytes = [SLURM_SOURCE, JOB_ENDED, Detail].reduce((sum, text) => sum + Buffer.byteLength(text), PUT_ENTRY_OVERHEAD_BYTES);
-  return { index, bytes, request: { EventBusName: bus, Source: SLURM_SOURCE, DetailType: JOB_ENDED, Detail } };
+  const bytes = [source, detailType, Detail].reduce((sum, text) => sum + Buffer.byteLength(text), PUT_ENTRY_OVERHEAD_BYTES);
+  return { index, bytes, request: { EventBusName: bus, Source: source, DetailType: detailType, Detail } };
 };
 
 /** Whoever does not answer one part would take as long not to answer each of the others. */

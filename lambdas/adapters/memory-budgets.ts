@@ -1,6 +1,6 @@
 // The budget store in memory, for tests and for `asbb local` without Java. Nothing outlives the process.
-import { requireSound } from '#adapters/booking-rules';
-import { cursorAfter, ENTRY_PLACE, HOLD_PLACE, NAME_PLACE, placeAfter } from '#adapters/page-cursor';
+import { requireCountable, requireSound } from '#adapters/booking-rules';
+import { cursorAfter, ENTRY_PLACE, HOLD_PLACE, NAME_PLACE, placeAfter, USAGE_PLACE } from '#adapters/page-cursor';
 import { SortedList } from '#adapters/sorted-list';
 import type {
   AccountChange,
@@ -21,6 +21,7 @@ import type { Entry, Instant } from '#domain/ledger';
 import { MAX_AMOUNT_MICRO_USD } from '#domain/money';
 import type { PartitionModel } from '#domain/partition';
 import type { BookedRun } from '#domain/run';
+import { addCounters, type Usage } from '#domain/usage';
 
 /** Maps by key, and beside them the orders in which things are listed. What is kept is frozen, so it can be handed out as it is. */
 class Tables {
@@ -38,6 +39,10 @@ class Tables {
   readonly openByExpiry = new SortedList();
   readonly runs = new Map<string, { ids: SortedList; runs: Map<string, BookedRun> }>();
   readonly jobLinks = new Map<string, { times: SortedList; links: Map<string, JobLink> }>();
+  /** By account and month, then by day, user and partition. */
+  readonly usage = new Map<string, { places: SortedList; rows: Map<string, Usage> }>();
+  readonly counted = new Set<string>();
+  readonly announced = new Set<string>();
   readonly clusters = new Map<string, Cluster>();
   readonly clusterNames = new SortedList();
   readonly partitions = new Map<string, PartitionModel>();
@@ -151,18 +156,46 @@ export const createMemoryBudgets = (): BudgetStore => {
       );
     },
 
+    async listOpenHolds(page) {
+      await null;
+      const ids = listByExpiry(tables, { list: 'open', until: undefined }, page);
+      return { ...ids, items: ids.items.map((holdId) => tables.holds.get(holdId)).filter((hold) => hold !== undefined) };
+    },
+
     async listOverdueHoldIds({ now }, page) {
       await null;
-      const after = placeAfter(page, ['overdue'], HOLD_PLACE);
-      const places = tables.openByExpiry.between(
-        { from: after === undefined ? undefined : `${after}\u0000`, until: isoOf(now + 1) },
-        page.limit,
-      );
-      const last = places.at(-1);
-      return {
-        items: places.map((place) => place.slice(place.indexOf('#') + 1)),
-        ...(places.length === page.limit && last !== undefined && { cursor: cursorAfter(['overdue'], last) }),
+      return listByExpiry(tables, { list: 'overdue', until: isoOf(now + 1) }, page);
+    },
+
+    async countUsage(counted) {
+      await null;
+      const fresh = requireCountable(counted).filter(({ entryId }) => !tables.counted.has(entryId));
+      for (const { entryId, usage } of fresh) {
+        tables.counted.add(entryId);
+        addUsage(tables, usage);
+      }
+    },
+
+    async listUsage({ account, from, to }, page) {
+      await null;
+      const list = ['usage', account, from, to];
+      const { places, rows } = tables.usage.get(keyOf(account, from.slice(0, MONTH_CHARS))) ?? {
+        places: new SortedList(),
+        rows: new Map(),
       };
+      const after = placeAfter(page, list, USAGE_PLACE);
+      const found = places.between({ from: after === undefined ? from : justAfter(after), until: to }, page.limit + 1);
+      return pageOf(found, list, page.limit, (place) => rows.get(place));
+    },
+
+    async isAnnounced(announcement) {
+      await null;
+      return tables.announced.has(announcement);
+    },
+
+    async setAnnounced(announcement) {
+      await null;
+      tables.announced.add(announcement);
     },
 
     async readCluster(cluster) {
@@ -298,6 +331,15 @@ const addEntry = (tables: Tables, entry: Entry): void => {
   tables.entryIds.add(entry.entryId);
 };
 
+const addUsage = (tables: Tables, usage: Usage): void => {
+  const key = keyOf(usage.account, usage.day.slice(0, MONTH_CHARS));
+  const { places, rows } = inMap(tables.usage, key, () => ({ places: new SortedList(), rows: new Map() }));
+  const place = `${usage.day}#${usage.user ?? ''}#${usage.partition ?? ''}`;
+  const before = rows.get(place);
+  places.add(place);
+  rows.set(place, kept(before === undefined ? usage : { ...usage, ...addCounters(before, usage) }));
+};
+
 /** The hold, and where it is to be found from now on. */
 const writeHold = (tables: Tables, hold: Hold): void => {
   const before = tables.holds.get(hold.holdId);
@@ -313,6 +355,16 @@ const listsOf = (tables: Tables, hold: Hold): { list: SortedList; place: string 
   if (hold.state !== 'open') return [ofAccount];
   const ofCluster = inMap(isBound(hold) ? tables.bound : tables.unbound, hold.cluster, () => new SortedList());
   return [ofAccount, { list: ofCluster, place: created }, { list: tables.openByExpiry, place: timed(hold.expiresAt, hold.holdId) }];
+};
+
+const listByExpiry = (tables: Tables, { list, until }: { list: string; until: string | undefined }, page: PageRequest): Page<string> => {
+  const after = placeAfter(page, [list], HOLD_PLACE);
+  const places = tables.openByExpiry.between({ from: after === undefined ? undefined : justAfter(after), until }, page.limit);
+  const last = places.at(-1);
+  return {
+    items: places.map((place) => place.slice(place.indexOf('#') + 1)),
+    ...(places.length === page.limit && last !== undefined && { cursor: cursorAfter([list], last) }),
+  };
 };
 
 const listByName = <T>(names: SortedList, list: readonly string[], page: PageRequest, values: ReadonlyMap<string, T>): Page<T> => {

@@ -8,6 +8,8 @@ const MAX_CURSOR_CHARS = 2_048;
 export const NAME_PLACE = /^.{1,200}$/su;
 /** Place in a list of holds: when it was created, and its id. */
 export const HOLD_PLACE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z#[\x21-\x7e]{1,128}$/;
+/** Place among the usage of a month: a day, a user and a partition. */
+export const USAGE_PLACE = /^\d{4}-\d\d-\d\d#.{0,200}$/su;
 /** Place in a ledger: a month, and an entry of it or nothing for its beginning. */
 export const ENTRY_PLACE = /^\d{4}-(?:0[1-9]|1[0-2])#[\x21-\x7e]{0,64}$/;
 

@@ -10,9 +10,14 @@ import { DEFAULT_HOLD_PERCENTAGE, DEFAULT_RECONCILIATION_TIMEOUT_SECONDS } from 
 import { DEFAULT_TABLE_NAME } from '#contract/table';
 import { parseFactor } from '#domain/money';
 
+const DEFAULT_SERVICE_NAME = 'asbb';
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** @param environment TABLE_NAME, HOLD_PERCENTAGE (1.2), RECONCILIATION_TIMEOUT_SECONDS (86400); endpoints and region as the SDK reads them */
+/**
+ * @param environment TABLE_NAME, SERVICE_NAME (asbb), HOLD_PERCENTAGE (1.2), RECONCILIATION_TIMEOUT_SECONDS (86400); endpoints and
+ *   region as the SDK reads them
+ */
 export const createProduction = (environment: Environment = process.env): Services =>
   createServices({
     store: createDynamoBudgets({ client: createDocumentClient(), table: environment.TABLE_NAME ?? DEFAULT_TABLE_NAME }),
@@ -20,7 +25,7 @@ export const createProduction = (environment: Environment = process.env): Servic
     clock: systemClock,
     ids: createIds(),
     settings: settingsFrom(environment),
-    telemetry: createPowertoolsTelemetry(systemClock),
+    telemetry: createPowertoolsTelemetry(systemClock, environment.SERVICE_NAME ?? DEFAULT_SERVICE_NAME),
   });
 
 const settingsFrom = (environment: Environment): Settings => {

@@ -2,6 +2,7 @@ import { withCachedPartitions } from '#adapters/cached-partitions';
 import { createGate, throughGate } from '#adapters/gate';
 import type { BudgetStore, Clock, Ids, Prices, Services, Settings, Telemetry } from '#app/ports';
 import { withinDeadline } from '#app/within-deadline';
+import { DIMENSION_KIND, METRIC_STORE_RETRIES } from '#contract/metrics';
 import type { Instant } from '#domain/ledger';
 
 export interface Parts {
@@ -17,7 +18,9 @@ export interface Parts {
 export const createServices = ({ store, telemetry, ...parts }: Parts): Services => {
   const cached = withCachedPartitions(store, parts.clock);
   const gate = createGate();
+  const retried = (kind: string): void =>
+    telemetry.measured([{ name: METRIC_STORE_RETRIES, value: 1, dimension: { name: DIMENSION_KIND, value: kind } }]);
   const storeUntil = (deadline: Instant): BudgetStore =>
-    withinDeadline(throughGate(cached, gate, { clock: parts.clock, deadline }), { clock: parts.clock, ids: parts.ids, deadline });
+    withinDeadline(throughGate(cached, gate, { clock: parts.clock, deadline }), { clock: parts.clock, ids: parts.ids, deadline, retried });
   return { telemetry, world: (deadline) => ({ ...parts, store: storeUntil(deadline) }) };
 };

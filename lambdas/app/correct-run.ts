@@ -1,6 +1,6 @@
 import { CHANGED, notBefore, untilBooked } from '#app/book';
 import type { AccountChange, Booking, World } from '#app/ports';
-import { chargeOf, type RunReport } from '#app/settle-runs';
+import { type Charge, chargeOf, type RunReport } from '#app/settle-runs';
 import { BudgetError, invalid } from '#domain/errors';
 import type { Hold } from '#domain/hold';
 import { type Entry, spendAvailable } from '#domain/ledger';
@@ -39,14 +39,18 @@ export const correctRun = (world: World, request: CorrectRequest): Promise<Booke
     if (run.corrections.length >= MAX_CORRECTIONS)
       throw invalid('correction_id', `run ${runId} was corrected ${MAX_CORRECTIONS} times, the most that is kept`);
     const hold = await world.store.readHold(holdId);
-    const actualCost = 'report' in request ? await chargeOf(world, request.report, hold) : request.actualCost;
-    const after = { ...run, cost: actualCost, corrections: [...run.corrections, { correctionId, cost: actualCost }] };
-    const booking = bookingOf(world, { run, after, hold, note: request.note });
+    const charge: Partial<Charge> & Pick<Charge, 'cost'> =
+      'report' in request ? await chargeOf(world, request.report, hold) : { cost: request.actualCost };
+    const after = { ...run, ...charge, corrections: [...run.corrections, { correctionId, cost: charge.cost }] };
+    const booking = bookingOf(world, { run, after, charge, hold, note: request.note });
     return (await world.store.commit(booking)).booked ? after : CHANGED;
   });
 
-const bookingOf = (world: World, what: { run: BookedRun; after: BookedRun; hold: Hold | undefined; note: string }): Booking => {
-  const { run, after, hold, note } = what;
+const bookingOf = (
+  world: World,
+  what: { run: BookedRun; after: BookedRun; charge: Partial<Charge>; hold: Hold | undefined; note: string },
+): Booking => {
+  const { run, after, charge, hold, note } = what;
   const at = notBefore(world, { createdAt: run.bookedAt });
   const difference = after.cost - run.cost;
   const movement = spendAvailable(difference);
@@ -63,6 +67,8 @@ const bookingOf = (world: World, what: { run: BookedRun; after: BookedRun; hold:
     user: run.user,
     note,
     ...(run.holdState === null ? { owner: run.owner } : {}),
+    ...(run.partition === null ? {} : { partition: run.partition }),
+    ...nodeSecondsMended(run, charge),
   };
   const runs = [{ before: run, after }];
   const account: AccountChange = { account: run.account, movement, unconfirmed: 0n, entries: 1, require: { kind: 'fact' }, at };
@@ -71,3 +77,7 @@ const bookingOf = (world: World, what: { run: BookedRun; after: BookedRun; hold:
   const mended = { ...hold, used: hold.used + difference, version: hold.version + 1 };
   return { accounts: [account], entries: [entry], hold: { before: hold, after: mended }, runs };
 };
+
+/** A run that was booked before anybody kept what it had stays without: a difference to nothing would not be what it had either. */
+const nodeSecondsMended = ({ nodeSeconds: before }: BookedRun, { nodeSeconds: now }: Partial<Charge>): Pick<Entry, 'nodeSeconds'> =>
+  before === undefined || now === undefined || now === before ? {} : { nodeSeconds: now - before };

@@ -19,6 +19,8 @@ export interface Sweep {
   readonly kept: number;
   /** Could not be looked at now; the next sweep tries again. */
   readonly failed: number;
+  /** How long the oldest of them was overdue when the sweep began; 0 if none was. */
+  readonly oldestOverdueMs: number;
   /** Why, of the first that failed. */
   readonly failure?: unknown;
 }
@@ -33,7 +35,18 @@ export interface Sweep {
 export const expireHolds = async (world: World): Promise<Sweep> => {
   const now = world.clock.now();
   const isStale = heartbeats(world, now);
-  const sweep = { overdue: 0, expired: 0, kept: 0, failed: 0, failure: undefined as unknown };
+  const sweep = {
+    overdue: 0,
+    expired: 0,
+    kept: 0,
+    failed: 0,
+    oldestOverdueMs: 0,
+    failure: undefined as unknown,
+  };
+  // Told before the hold is written: one that cannot be is the one to hear of.
+  const overdue = (overdueMs: number): void => {
+    sweep.oldestOverdueMs = Math.max(sweep.oldestOverdueMs, overdueMs);
+  };
   let cursor: string | undefined;
   do {
     const page = await world.store.listOverdueHoldIds({ now }, { limit: PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) });
@@ -41,7 +54,7 @@ export const expireHolds = async (world: World): Promise<Sweep> => {
     for (let first = 0; first < page.items.length; first += AT_ONCE) {
       const looked = page.items.slice(first, first + AT_ONCE).map(async (holdId) => {
         try {
-          const outcome = await lookAt(world, holdId, { now, isStale });
+          const outcome = await lookAt(world, holdId, { now, isStale, overdue });
           if (outcome !== 'moved on') sweep[outcome]++;
         } catch (error) {
           if (error instanceof BudgetError && error.code === 'deadline_passed') throw error; // The rest is for the next sweep.
@@ -60,11 +73,13 @@ export const expireHolds = async (world: World): Promise<Sweep> => {
 const lookAt = async (
   world: World,
   holdId: string,
-  { now, isStale }: { now: Instant; isStale: (cluster: string) => Promise<boolean> },
+  { now, isStale, overdue }: { now: Instant; isStale: (cluster: string) => Promise<boolean>; overdue: (overdueMs: number) => void },
 ): Promise<'expired' | 'kept' | 'moved on'> => {
   const hold = await world.store.readHold(holdId);
-  if (hold === undefined) return 'moved on';
-  if (isBound(hold) && now - hold.expiresAt < LONGEST_KEPT_MS && (await isStale(hold.cluster))) return 'kept';
+  if (hold?.state !== 'open') return 'moved on';
+  const overdueMs = now - hold.expiresAt;
+  overdue(overdueMs);
+  if (isBound(hold) && overdueMs < LONGEST_KEPT_MS && (await isStale(hold.cluster))) return 'kept';
   return (await expireOne(world, hold, now)) ? 'expired' : 'moved on';
 };
 

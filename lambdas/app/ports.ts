@@ -7,6 +7,7 @@ import type { Entry, Instant, Movement } from '#domain/ledger';
 import type { MicroUsd } from '#domain/money';
 import type { InstanceOffer, PartitionModel, PriceSource } from '#domain/partition';
 import type { BookedRun } from '#domain/run';
+import type { Usage } from '#domain/usage';
 
 export interface Clock {
   now(): Instant;
@@ -183,8 +184,22 @@ export interface BudgetStore {
   listHoldsOfAccount(query: { account: string; state?: HoldState; user?: string }, page: PageRequest): Promise<Page<Hold>>;
   /** Open holds, newest first. */
   listOpenHoldsOfCluster(query: { cluster: string; bound?: boolean; createdBefore?: Instant }, page: PageRequest): Promise<Page<Hold>>;
+  /** Open holds of all accounts, the next to expire first, from an index that may lag: none is shown that is not open. */
+  listOpenHolds(page: PageRequest): Promise<Page<Hold>>;
   /** Ids of open holds with `expiresAt <= now`, the longest overdue first, from an index that may lag. */
   listOverdueHoldIds(query: { now: Instant }, page: PageRequest): Promise<Page<string>>;
+
+  /**
+   * Adds to usage what each of these entries says, once: an entry that was counted before changes nothing. All of them or none.
+   * At most MAX_COUNTED_AT_ONCE, each entry once. Who counted is remembered for longer than a stream repeats itself.
+   */
+  countUsage(counted: readonly CountedEntry[], now: Instant): Promise<void>;
+  /** Of one month, by day; `from` inclusive, `to` exclusive, both `YYYY-MM-DD` of that month or the day after it. */
+  listUsage(query: { account: string; from: string; to: string }, page: PageRequest): Promise<Page<Usage>>;
+  /** Whether this was announced before. */
+  isAnnounced(announcement: string): Promise<boolean>;
+  /** Remembers that this was announced, for a year at least. */
+  setAnnounced(announcement: string, now: Instant): Promise<void>;
 
   readCluster(cluster: string): Promise<Cluster | undefined>;
   listClusters(page: PageRequest): Promise<Page<Cluster>>;
@@ -200,6 +215,21 @@ export interface BudgetStore {
   /** False: there was none. */
   deletePartition(partition: string): Promise<boolean>;
 }
+
+/** A ledger entry as usage sees it. */
+export interface CountedEntry {
+  readonly entryId: string;
+  readonly usage: Usage;
+}
+
+/** An entry is a mark and, at worst, a row of its own: DynamoDB takes 100 writes in a transaction. */
+export const MAX_COUNTED_AT_ONCE = 40;
+
+/** Something that was committed, as the table's stream tells of it, or whoever committed it. */
+export type Change =
+  | { readonly kind: 'entry'; readonly entry: Entry }
+  | { readonly kind: 'hold'; readonly before: Hold | undefined; readonly after: Hold }
+  | { readonly kind: 'account'; readonly before: Account; readonly after: Account };
 
 /** Nothing was written, and trying again may succeed: a transaction conflict, or throttling. */
 export class StoreContended extends Error {
@@ -229,6 +259,24 @@ export interface Services {
 
 /** What the outside may learn of a request. Never a body: it may hold a job script. */
 export interface Telemetry {
-  answered(request: { operation: string; status: number; code: string | null; arrivedAt: Instant; requestId: string }): void;
+  answered(request: {
+    operation: string;
+    status: number;
+    code: string | null;
+    arrivedAt: Instant;
+    requestId: string;
+    /** Of an answer about a job: whether it may run, and whose prices said so. */
+    verdict?: { readonly code: string | null; readonly priceSource: PriceSource };
+  }): void;
   failed(request: { operation: string; requestId: string; error: unknown }): void;
+  /** What is counted for graphs and alarms. */
+  measured(measurements: readonly Measurement[]): void;
+}
+
+export interface Measurement {
+  readonly name: string;
+  readonly value: number;
+  /** @default count */
+  readonly unit?: 'count' | 'seconds';
+  readonly dimension?: { readonly name: string; readonly value: string };
 }

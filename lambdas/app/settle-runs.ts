@@ -8,7 +8,7 @@ import type { Rate } from '#domain/estimate';
 import { type Hold, type Settled, settle } from '#domain/hold';
 import { type Entry, type Instant, spendAvailable } from '#domain/ledger';
 import type { MicroUsd } from '#domain/money';
-import { type BookedRun, isNodeFailure, isRestartedState, type RunUsage, repeats, runCost } from '#domain/run';
+import { type BookedRun, isNodeFailure, isRestartedState, nodeSecondsOf, type RunUsage, repeats, runCost } from '#domain/run';
 
 /** What somebody reports of one run. Either `actualCost` or `usage` is there. */
 export interface RunReport {
@@ -16,6 +16,8 @@ export interface RunReport {
   readonly runId?: string;
   readonly actualCost?: MicroUsd;
   readonly usage?: RunUsage;
+  /** Said beside an actual cost: for usage, since it costs nothing more. */
+  readonly nodes?: number;
   readonly partition?: string;
   readonly state?: string;
   /** Defaults to what the state says: after REQUEUED and RESIZING another run follows. */
@@ -75,6 +77,7 @@ interface Priced {
   readonly report: RunReport;
   readonly runId: string;
   readonly cost: MicroUsd;
+  readonly nodeSeconds: number;
   /** What was reported, in short: where no price is locked, the same report may cost another amount tomorrow. */
   readonly reported: string;
 }
@@ -108,7 +111,7 @@ const draftOf = async (world: World, hold: Hold, runs: readonly RunReport[]): Pr
     runs.map(async (report) => ({
       report,
       runId: runIdOf(report, hold),
-      cost: await costOfReport(world, report, hold),
+      ...(await chargeOfReport(world, report, hold)),
       reported: reportedOf(world, report),
     })),
   ),
@@ -120,7 +123,7 @@ const draftWithoutHold = async (world: World, { account, runs }: SettleRequest, 
   const reports = runs.map(async (report) => {
     const runId = report.runId ?? holdId;
     if (runId === undefined) throw invalid('run_id', 'is required for a run whose hold is not known');
-    return { report, runId, cost: await costWithoutHold(world, report), reported: reportedOf(world, report) };
+    return { report, runId, ...(await chargeWithoutHold(world, report)), reported: reportedOf(world, report) };
   });
   return { hold: undefined, owner, account, reports: await Promise.all(reports) };
 };
@@ -131,20 +134,25 @@ const runIdOf = (report: RunReport, hold: Hold): string => {
   throw invalid('run_id', 'is required for a run of an array, whose hold has many');
 };
 
+/** What a run costs, and what it had. */
+export type Charge = Pick<Priced, 'cost' | 'nodeSeconds'>;
+
 /** What a run is charged for what it really used: nothing, if the site writes it off. */
-export const chargeOf = async (world: World, report: RunReport, hold: Hold | undefined): Promise<MicroUsd> => {
-  if (hold === undefined) return costWithoutHold(world, report);
-  return isWrittenOff(report, hold) ? 0n : costOfReport(world, report, hold);
+export const chargeOf = async (world: World, report: RunReport, hold: Hold | undefined): Promise<Charge> => {
+  if (hold === undefined) return chargeWithoutHold(world, report);
+  const charge = await chargeOfReport(world, report, hold);
+  return isWrittenOff(report, hold) ? { ...charge, cost: 0n } : charge;
 };
 
 /** At the prices locked in the hold, wherever they cover the partition that the run was in. */
-const costOfReport = async (world: World, report: RunReport, hold: Hold): Promise<MicroUsd> => {
-  if (report.actualCost !== undefined) return report.actualCost;
+const chargeOfReport = async (world: World, report: RunReport, hold: Hold): Promise<Charge> => {
+  if (report.actualCost !== undefined)
+    return { cost: report.actualCost, nodeSeconds: nodeSecondsOf(undefined, toldOf(report), hold.terms) };
   const usage = usageOf(report);
   const partition = report.partition ?? hold.terms.partition;
   const locked = hold.terms.rates.find((rate) => rate.partition === partition);
   const rate = locked ?? (await currentRate(world, partition).catch((error: unknown) => heldRate(hold, error)));
-  return rate === undefined ? 0n : runCost(rate, withPricedTypes(rate, usage), hold.terms);
+  return chargedAt(rate, usage, hold.terms);
 };
 
 /** AWS has charged for the run whether a price is known today or not, so it is booked at what its job was held for. */
@@ -160,17 +168,32 @@ const DIGEST_CHARS = 16;
 const reportedOf = (world: World, { actualCost, usage, partition }: RunReport): string =>
   world.ids.sha256(JSON.stringify([actualCost?.toString() ?? null, usage ?? null, partition ?? null])).slice(0, DIGEST_CHARS);
 
-const costWithoutHold = async (world: World, report: RunReport): Promise<MicroUsd> => {
-  if (report.actualCost !== undefined) return report.actualCost;
+const chargeWithoutHold = async (world: World, report: RunReport): Promise<Charge> => {
+  if (report.actualCost !== undefined) return { cost: report.actualCost, nodeSeconds: nodeSecondsOf(undefined, toldOf(report), ONE_NODE) };
   const usage = usageOf(report);
-  if (usage.elapsedSeconds === 0 && !usage.started) return 0n; // Wherever it was to run, and on whatever: it never did.
+  if (usage.elapsedSeconds === 0 && !usage.started) return { cost: 0n, nodeSeconds: 0 }; // Wherever it was to run, and on whatever: it never did.
   if (report.partition === undefined) throw invalid('partition', 'is required to price a run whose hold is not known');
   const rate = await currentRate(world, report.partition);
-  if (rate === undefined) return 0n;
-  if (usage.nodes === undefined && usage.instances === undefined)
+  if (rate !== undefined && usage.nodes === undefined && usage.instances === undefined)
     throw invalid('nodes', 'is required to price a run whose hold is not known');
-  return runCost(rate, withPricedTypes(rate, usage), { nodeType: '', nodes: 1, nodesE6: 1_000_000n });
+  return chargedAt(rate, usage, ONE_NODE);
 };
+
+/** What a run has at least, where nobody says how it was priced. */
+const ONE_NODE = { nodeType: '', nodes: 1, nodesE6: 1_000_000n };
+
+/** Without a rate nobody guards the run's partition, so it costs the budget nothing. */
+const chargedAt = (rate: Rate | undefined, usage: RunUsage, priced: typeof ONE_NODE): Charge => ({
+  cost: rate === undefined ? 0n : runCost(rate, withPricedTypes(rate, usage), priced),
+  nodeSeconds: nodeSecondsOf(rate, usage, priced),
+});
+
+/** Of a run whose cost was reported nobody has to say how long it took, and on how many nodes. */
+const toldOf = ({ nodes, startedAt, endedAt }: RunReport): RunUsage => ({
+  elapsedSeconds: startedAt === undefined || endedAt === undefined ? 0 : Math.max(0, Math.ceil((endedAt - startedAt) / 1000)),
+  started: true,
+  ...(nodes === undefined ? {} : { nodes }),
+});
 
 const usageOf = (report: RunReport): RunUsage => {
   if (report.usage === undefined) throw new Error('a report has a cost or a usage: the contract demands it');
@@ -272,7 +295,7 @@ const lateWithoutHold = (cost: MicroUsd): SettledOrLate => ({
 
 const bookedRun = (
   draft: Draft,
-  { report, runId, cost, reported, settled, at }: Priced & { settled: SettledOrLate; at: Instant },
+  { report, runId, cost, nodeSeconds, reported, settled, at }: Priced & { settled: SettledOrLate; at: Instant },
 ): BookedRun => {
   const isWrittenOff = settled.type === 'write_off';
   return {
@@ -293,7 +316,8 @@ const bookedRun = (
     tasks: report.tasks,
     elapsedSeconds: report.usage?.elapsedSeconds ?? null,
     partition: report.partition ?? draft.hold?.terms.partition ?? null,
-    nodes: report.usage?.nodes ?? null,
+    nodes: report.usage?.nodes ?? report.nodes ?? null,
+    nodeSeconds,
     state: report.state ?? null,
     startedAt: report.startedAt ?? null,
     endedAt: report.endedAt ?? null,
@@ -304,7 +328,13 @@ const bookedRun = (
 
 const entryOf = (world: World, draft: Draft, run: BookedRun, settled: SettledOrLate): Entry => {
   const what = { type: settled.type, amount: run.bookedCost, movement: settled.movement, at: run.bookedAt, runId: run.runId };
-  const words = { jobId: run.jobId, user: run.user, note: run.state };
+  const words = {
+    jobId: run.jobId,
+    user: run.user,
+    note: run.state,
+    ...(run.partition === null ? {} : { partition: run.partition }),
+    ...(run.nodeSeconds ? { nodeSeconds: run.nodeSeconds } : {}),
+  };
   if (draft.hold !== undefined) return { ...holdEntry(world, draft.hold, what), ...words };
   return { ...what, ...words, entryId: world.ids.entryId(what.at), account: draft.account, holdId: null, owner: run.owner };
 };

@@ -13,15 +13,20 @@ const LONGEST_PAUSE_MS = 500;
 /** After an unclear answer to one of these, money may have moved. */
 const WRITES: ReadonlySet<string> = new Set<keyof BudgetStore>(['commit', 'createAccount', 'removeAccount']);
 
+export interface Deadline {
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly deadline: Instant;
+  /** Hears of each attempt that failed. @default nobody does */
+  readonly retried?: (kind: 'contended' | 'unanswered') => void;
+}
+
 /**
  * The same store for one request: contention and lost answers are retried with full jitter, no attempt is begun at or after
  * `deadline`, and the refusals are exact: `account_contended` and `deadline_passed` mean that this request wrote nothing,
  * `service_unavailable` that it may have.
  */
-export const withinDeadline = (
-  store: BudgetStore,
-  { clock, ids, deadline }: { clock: Clock; ids: Ids; deadline: Instant },
-): BudgetStore => {
+export const withinDeadline = (store: BudgetStore, { clock, ids, deadline, retried = () => undefined }: Deadline): BudgetStore => {
   let contended = false;
   let uncertain = false;
 
@@ -54,10 +59,13 @@ export const withinDeadline = (
       try {
         return await orGiveUp(clock, deadline + GRACE_MS, call());
       } catch (error) {
-        if (error instanceof StoreContended) contended = true;
-        else if (error instanceof StoreUnavailable) {
+        if (error instanceof StoreContended) {
+          contended = true;
+          retried('contended');
+        } else if (error instanceof StoreUnavailable) {
           uncertain ||= WRITES.has(name);
           unanswered++;
+          retried('unanswered');
           if (unanswered >= MAX_UNANSWERED_TRIES) throw unavailable(error);
         } else throw error;
         cause = error;
@@ -66,8 +74,8 @@ export const withinDeadline = (
     }
   };
 
-  const retried = Object.entries(store).map(([name, method]) => [name, (...args: unknown[]) => attempts(name, () => method(...args))]);
-  return Object.fromEntries(retried) as BudgetStore; // Same names, same arguments, same results: only the time differs.
+  const methods = Object.entries(store).map(([name, method]) => [name, (...args: unknown[]) => attempts(name, () => method(...args))]);
+  return Object.fromEntries(methods) as BudgetStore; // Same names, same arguments, same results: only the time differs.
 };
 
 const unavailable = (cause: unknown): BudgetError => {

@@ -31,6 +31,7 @@ import { MAX_AUDIT_CURSOR_CHARS, MAX_INSTANCE_TYPES } from '#contract/limits';
 import { MAX_ARRAY_TASKS } from '#domain/array-spec';
 import { MAX_RUNS_PER_BATCH } from '#domain/run';
 import { MAX_WALL_TIME_SECONDS } from '#domain/slurm-time';
+import { USAGE_KEYS } from '#domain/usage';
 
 /** An object of exactly these fields, beside any that begin with x_. */
 export const exactly = <T extends z.core.$ZodLooseShape>(shape: T) =>
@@ -264,6 +265,14 @@ export type PartitionFields = z.output<typeof PartitionRequest>;
 export const NoFields = exactly({});
 export const PageQuery = exactly(page);
 export const TransactionsQuery = exactly({ ...page, from: instantOrDate.optional(), to: instantOrDate.optional() });
+/** Usage is kept by day, so a time stands for its whole day. */
+export const UsageQuery = exactly({
+  from: instantOrDate.optional(),
+  to: instantOrDate.optional(),
+  by: z.enum(USAGE_KEYS, `must be one of ${USAGE_KEYS.join(', ')}`).default('account'),
+  user: userName.optional(),
+  partition: partitionName.optional(),
+});
 const holdState = z.enum(['open', 'settled', 'released', 'expired']);
 export const AccountHoldsQuery = exactly({ ...page, state: holdState.optional(), user: userName.optional() });
 export const ClusterHoldsQuery = exactly({

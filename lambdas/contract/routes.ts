@@ -45,6 +45,8 @@ export const ROUTES = {
   deleteAccount: at('admin', 'DELETE', '/accounts/{account}'),
   deposit: at('admin', 'POST', '/accounts/{account}/deposits'),
   listTransactions: at('admin', 'GET', '/accounts/{account}/transactions'),
+  showAccountUsage: at('admin', 'GET', '/accounts/{account}/usage'),
+  showUsage: at('admin', 'GET', '/usage'),
   listHoldsOfAccount: at('admin', 'GET', '/accounts/{account}/holds'),
   audit: at('admin', 'POST', '/audit'),
   listPartitions: at('admin', 'GET', '/partitions'),

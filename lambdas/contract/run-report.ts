@@ -27,6 +27,8 @@ export const wherefrom = (runs: readonly RunFields[], defaultCluster: string | n
   return compact({ cluster, account: same('account'), job });
 };
 
+const nodesOf = ({ instances }: RunFields): number | undefined => instances?.reduce((sum, { count }) => sum + count, 0);
+
 export const toReport = (run: RunFields) => {
   const { elapsed_seconds: elapsedSeconds } = run;
   const usage =
@@ -45,6 +47,7 @@ export const toReport = (run: RunFields) => {
     runId: run.run_id,
     actualCost: run.actual_cost,
     usage,
+    nodes: elapsedSeconds === undefined ? (run.nodes ?? nodesOf(run)) : undefined,
     partition: run.partition,
     state: run.state,
     final: run.final,

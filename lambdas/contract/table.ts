@@ -22,6 +22,11 @@ export const TABLE = {
   keyType: 'S',
   billingMode: 'PAY_PER_REQUEST',
   streamViewType: 'NEW_AND_OLD_IMAGES',
+  /**
+   * Only what remembers that something was done goes away by itself, never money. CDK switches it on; `asbb local` does not,
+   * because it replays its ledger at start and must find what was counted, however long ago.
+   */
+  timeToLiveAttribute: 'ttl',
   indexes: [
     /** Holds of an account, by creation. */
     { indexName: 'GSI1', partitionKey: 'gsi1pk', sortKey: 'gsi1sk', projectionType: 'KEYS_ONLY' },
@@ -71,6 +76,17 @@ export const entryKey = ({ account, at, entryId }: { account: string; at: number
   sk: entryId,
 });
 
+/**
+ * What an item is about, of those whose changes somebody follows. Whoever reads the stream sees every item, and most are about
+ * nothing that is told or counted.
+ */
+export const followedKind = ({ pk, sk }: Key): 'entry' | 'hold' | 'account' | undefined => {
+  if (pk.startsWith('LEDGER#')) return 'entry';
+  if (pk.startsWith('HOLD#') && sk === 'HOLD') return 'hold';
+  if (pk.startsWith('ACCOUNT#') && sk === 'ACCOUNT') return 'account';
+  return undefined;
+};
+
 /** A hold's counters, fingerprint and locked prices. */
 export const holdKey = (holdId: string): Key => ({ pk: `HOLD#${holdId}`, sk: 'HOLD' });
 
@@ -94,6 +110,25 @@ export const clusterKey = (cluster: string): Key => ({ pk: CLUSTER_DIRECTORY, sk
 
 export const PARTITION_DIRECTORY = 'PARTITIONS';
 export const partitionKey = (partition: string): Key => ({ pk: PARTITION_DIRECTORY, sk: partition });
+
+/** What ended runs of an account cost and had in one month, `yyyy-mm` in UTC. */
+export const usageMonth = ({ account, month }: { account: string; month: string }): string => `USAGE#${single(account)}#${month}`;
+
+/** One day, user and partition. A user may have a `#` in its name, a partition cannot; nobody and nowhere are empty. */
+export const usageKey = (usage: { account: string; day: string; user: string | null; partition: string | null }): Key => ({
+  pk: usageMonth({ account: usage.account, month: usage.day.slice(0, 7) }),
+  sk: `${usage.day}#${usage.user ?? ''}#${single(usage.partition ?? '')}`,
+});
+
+/** That an entry is part of usage: the stream tells of each at least once. */
+export const countedKey = (entryId: string): Key => ({ pk: `COUNTED#${entryId}`, sk: 'USAGE' });
+/** A stream keeps a record for a day, and whoever reads it late has another. */
+export const COUNTED_FOR_SECONDS = 2 * 24 * 3600;
+
+/** That something was announced that must not be announced again. */
+export const announcedKey = (announcement: string): Key => ({ pk: `ANNOUNCED#${announcement}`, sk: 'ANNOUNCED' });
+/** Longer than any budget lasts without a new limit. */
+export const ANNOUNCED_FOR_SECONDS = 400 * 24 * 3600;
 
 /** How many partitions the open holds are spread over, so that no single one takes every hold's writes. */
 export const SHARDS = 4;

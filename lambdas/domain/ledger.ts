@@ -42,6 +42,10 @@ export interface Entry {
   readonly note: string | null;
   /** Under which key the entry's run is stored, if that run was booked without a hold: nothing else here would lead to it. */
   readonly owner?: string;
+  /** Where the entry's run was, if it has one and anybody said so. */
+  readonly partition?: string;
+  /** What the entry's run had of nodes and time. Absent where it had none, or nobody said how much. */
+  readonly nodeSeconds?: number;
 }
 
 /** Money changes column; only the limit's own movements change its sum. Breaking this is a bug, so it is a plain Error. */

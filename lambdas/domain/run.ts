@@ -2,7 +2,7 @@
 import { costOf, type NodeType, type Rate, sharedNodesE6 } from '#domain/estimate';
 import type { HoldState, Terms } from '#domain/hold';
 import type { Instant } from '#domain/ledger';
-import type { MicroUsd } from '#domain/money';
+import { ceilDiv, type MicroUsd } from '#domain/money';
 
 const MILLION = 1_000_000n;
 
@@ -31,6 +31,8 @@ export interface BookedRun {
   readonly elapsedSeconds: number | null;
   readonly partition: string | null;
   readonly nodes: number | null;
+  /** What it had, after corrections. Absent from runs that were booked before this was kept. */
+  readonly nodeSeconds?: number;
   readonly state: string | null;
   readonly startedAt: Instant | null;
   readonly endedAt: Instant | null;
@@ -65,9 +67,16 @@ export const MAX_CORRECTIONS = 50;
 export const runCost = (rate: Rate, run: RunUsage, priced: Pick<Terms, 'nodeType' | 'nodes' | 'nodesE6'>): MicroUsd => {
   if (run.elapsedSeconds === 0 && !run.started) return 0n;
   if (run.instances !== undefined && run.instances.length > 0) return costOfInstances(rate, run.instances, run.elapsedSeconds);
-  const nodeType = rate.nodeTypes.find(({ type }) => type === priced.nodeType) ?? dearest(rate);
+  const nodeType = nodeTypeOf(rate, priced);
   return costOf(rate, { nodeType, nodesE6: nodesE6Of(rate, nodeType, run, priced), seconds: run.elapsedSeconds }).amount;
 };
+
+/**
+ * Nodes times seconds of a run, rounded up. A share of a shared node is a fraction, as in its cost; without a rate nobody knows of
+ * shares, and nodes are whole.
+ */
+export const nodeSecondsOf = (rate: Rate | undefined, run: RunUsage, priced: Pick<Terms, 'nodeType' | 'nodes' | 'nodesE6'>): number =>
+  Number(ceilDiv(allocatedE6(rate, run, priced) * BigInt(run.elapsedSeconds), MILLION));
 
 const NODE_FAILURES: ReadonlySet<string | null> = new Set(['NODE_FAIL', 'NF', 'BOOT_FAIL', 'BF']);
 const RESTARTS: ReadonlySet<string | null> = new Set(['REQUEUED', 'RQ', 'RESIZING', 'RS']);
@@ -91,6 +100,13 @@ const costOfInstances = (rate: Rate, instances: readonly { type: string; count: 
     return sum + costOf(rate, { nodeType, nodesE6: BigInt(count) * MILLION, seconds }).amount;
   }, 0n);
 
+const allocatedE6 = (rate: Rate | undefined, run: RunUsage, priced: Pick<Terms, 'nodeType' | 'nodes' | 'nodesE6'>): bigint => {
+  if (run.instances !== undefined && run.instances.length > 0)
+    return BigInt(run.instances.reduce((sum, { count }) => sum + count, 0)) * MILLION;
+  if (rate === undefined) return BigInt(run.nodes ?? priced.nodes) * MILLION;
+  return nodesE6Of(rate, nodeTypeOf(rate, priced), run, priced);
+};
+
 const nodesE6Of = (rate: Rate, nodeType: NodeType, run: RunUsage, priced: Pick<Terms, 'nodes' | 'nodesE6'>): bigint => {
   const nodes = run.nodes ?? priced.nodes;
   const wholeE6 = BigInt(nodes) * MILLION;
@@ -100,5 +116,8 @@ const nodesE6Of = (rate: Rate, nodeType: NodeType, run: RunUsage, priced: Pick<T
   }
   return sharedNodesE6(nodeType, { nodes, cpus: run.cpus ?? 0, memoryMib: (run.memoryMib ?? 0) * nodes, gpus: run.gpus ?? 0 });
 };
+
+const nodeTypeOf = (rate: Rate, priced: Pick<Terms, 'nodeType'>): NodeType =>
+  rate.nodeTypes.find(({ type }) => type === priced.nodeType) ?? dearest(rate);
 
 const dearest = (rate: Rate): NodeType => rate.nodeTypes.reduce((a, b) => (b.priceE10UsdPerHour > a.priceE10UsdPerHour ? b : a));

@@ -4,6 +4,7 @@ import { createAccount } from '#app/create-account';
 import { deleteAccount } from '#app/delete-account';
 import { deposit } from '#app/deposit';
 import { readAccountOrThrow } from '#app/read';
+import { summarizeUsage } from '#app/summarize-usage';
 import { updateAccount } from '#app/update-account';
 import { compact } from '#contract/compact';
 import {
@@ -17,9 +18,10 @@ import {
   PartitionRequest,
   TransactionsQuery,
   UpdateAccountRequest,
+  UsageQuery,
 } from '#contract/requests';
 import { BudgetError } from '#domain/errors';
-import { accountAnswer, auditAnswer, entryAnswer, holdAnswer, partitionAnswer } from '#http/answers';
+import { accountAnswer, auditAnswer, entryAnswer, holdAnswer, partitionAnswer, usageAnswer } from '#http/answers';
 import { packPlace, unpackPlace } from '#http/audit-cursor';
 import { created, noContent, ok, pageOf, type RoutesOf, route } from '#http/route';
 import { toPartition } from '#http/to-domain';
@@ -100,6 +102,12 @@ const listHoldsOfAccount = route({ path: AccountPath, query: AccountHoldsQuery }
   return ok({ holds: page.items.map(holdAnswer), ...compact({ cursor: page.cursor }) });
 });
 
+const showAccountUsage = route({ path: AccountPath, query: UsageQuery }, async ({ path, query }, world) =>
+  ok(usageAnswer(await summarizeUsage(world, { account: path.account, ...compact(query) }))),
+);
+
+const showUsage = route({ query: UsageQuery }, async ({ query }, world) => ok(usageAnswer(await summarizeUsage(world, compact(query)))));
+
 const audit = route({ body: AuditRequest }, async ({ body }, world) => {
   const { cursor, walk } = unpackPlace(body.cursor);
   const done = await auditAccounts(world, {
@@ -143,6 +151,8 @@ export const adminRoutes: RoutesOf<'admin'> = {
   deleteAccount: deleteAccountRoute,
   deposit: depositRoute,
   listTransactions,
+  showAccountUsage,
+  showUsage,
   listHoldsOfAccount,
   audit,
   listPartitions,

@@ -1,6 +1,7 @@
 // What the API answers: domain objects in the wire's names. Dollars are numbers, times ISO 8601, absent fields null.
 import type { Audit } from '#app/audit-accounts';
 import type { Cluster, HoldSpec, JobLink } from '#app/ports';
+import type { UsageSummary } from '#app/summarize-usage';
 import type { Verdict } from '#app/verdict';
 import type { Account } from '#domain/account';
 import { formatArraySpec } from '#domain/array-spec';
@@ -217,6 +218,21 @@ export const entryAnswer = (entry: Entry) => ({
   run_id: entry.runId,
   user: entry.user,
   note: entry.note,
+});
+
+/** Node-hours to the millionth, as in line items; money to the micro-dollar. */
+export const usageAnswer = ({ from, to, rows, total }: UsageSummary) => ({
+  rows: rows.map(({ key, ...row }) => ({ key, ...countersAnswer(row) })),
+  total: countersAnswer(total),
+  from,
+  to,
+});
+
+const countersAnswer = ({ jobs, used, held, nodeSeconds }: UsageSummary['total']) => ({
+  jobs,
+  used: toUsd(used),
+  held: toUsd(held),
+  node_hours: Math.round((nodeSeconds / 3600) * 1e6) / 1e6,
 });
 
 export const partitionAnswer = (model: PartitionModel) => ({

@@ -5,7 +5,7 @@ import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context
 import type { Services } from '#app/ports';
 import { type Operation, ROUTES } from '#contract/routes';
 import { BudgetError, ERROR_STATUS } from '#domain/errors';
-import { type RouteHandler, type RouteOf, written } from '#http/route';
+import { type RouteHandler, type RouteOf, VERDICT, type WithVerdict, written } from '#http/route';
 
 export type ApiHandler = (event: APIGatewayProxyEventV2, context: Context) => Promise<APIGatewayProxyStructuredResultV2>;
 
@@ -40,7 +40,15 @@ const named =
 const answering = ({ telemetry }: Services): MiddlewareObj<APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Error, Context> => {
   const told = (event: APIGatewayProxyEventV2, context: Context, status: number, code: string | null) => {
     const { requestId, timeEpoch } = event.requestContext;
-    telemetry.answered({ operation: operationIn(context), status, code, arrivedAt: timeEpoch, requestId });
+    const verdict = (context as WithVerdict)[VERDICT];
+    telemetry.answered({
+      operation: operationIn(context),
+      status,
+      code,
+      arrivedAt: timeEpoch,
+      requestId,
+      ...(verdict === undefined ? {} : { verdict }),
+    });
   };
   return {
     after: ({ event, context, response }) => told(event, context, response?.statusCode ?? 200, null),

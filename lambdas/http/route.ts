@@ -1,7 +1,7 @@
 // One route: read the request, ask a use case, write the answer. The same in AWS and in `asbb local`.
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import type * as z from 'zod';
-import type { PageRequest, Services, World } from '#app/ports';
+import type { PageRequest, Services, Telemetry, World } from '#app/ports';
 import { DEFAULT_DEADLINE_MS, MAX_BODY_BYTES } from '#contract/limits';
 import { parsed, parsedJson } from '#contract/parse';
 import { NoFields } from '#contract/requests';
@@ -11,7 +11,15 @@ import { BudgetError } from '#domain/errors';
 export interface Answer {
   readonly status: number;
   readonly body?: unknown;
+  /** Of an answer about a job: what telemetry learns beside the status. */
+  readonly verdict?: NonNullable<Told['verdict']>;
 }
+
+type Told = Parameters<Telemetry['answered']>[0];
+
+/** Where a route leaves, with its request, what telemetry is told of it. */
+export const VERDICT = Symbol('verdict');
+export type WithVerdict = Context & { [VERDICT]?: Told['verdict'] };
 
 export const ok = (body: unknown): Answer => ({ status: 200, body });
 export const created = (body: unknown): Answer => ({ status: 201, body });
@@ -41,14 +49,16 @@ export const route =
     handle: (request: { path: z.output<P>; query: z.output<Q>; body: z.output<B> }, world: World) => Promise<Answer>,
   ): RouteOf =>
   (services) =>
-  async (event) => {
+  async (event, context) => {
     const request = {
       path: parsedBy(shapes.path, event.pathParameters ?? {}),
       query: parsed(shapes.query ?? NoFields, event.queryStringParameters ?? {}) as z.output<Q>,
       body: parsedBy(shapes.body, shapes.body === undefined ? undefined : jsonBody(event)),
     };
     const deadline = event.requestContext.timeEpoch + (deadlineMsOf(request.body) ?? DEFAULT_DEADLINE_MS);
-    return written(await handle(request, services.world(deadline)));
+    const answer = await handle(request, services.world(deadline));
+    (context as WithVerdict)[VERDICT] = answer.verdict;
+    return written(answer);
   };
 
 export const written = ({ status, body }: Answer): APIGatewayProxyStructuredResultV2 =>

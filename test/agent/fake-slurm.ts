@@ -159,15 +159,23 @@ export const anAgentMachine = (
     binPath,
     orphanAfter = '1s',
     timeout = '3s',
+    eventBus,
     env = {},
-  }: { url: string; binPath: string; orphanAfter?: string; timeout?: string; env?: Readonly<Record<string, string>> },
+  }: {
+    url: string;
+    binPath: string;
+    orphanAfter?: string;
+    timeout?: string;
+    eventBus?: string;
+    env?: Readonly<Record<string, string>>;
+  },
 ): AgentMachine => {
   const stateFile = join(folder, 'state/agent.json');
   const config = join(folder, 'config.yaml');
   const conf = join(folder, 'asbb.conf');
   writeFileSync(conf, `Endpoint=${url}\nRegion=us-east-1\nCluster=local\nPartition=aws FailMode=closed\n`);
   const slurm = `slurm: {bin_path: ${binPath}, timeout: ${timeout}}`;
-  const agent = `agent: {state_file: ${stateFile}, asbb_conf: ${conf}}`;
+  const agent = `agent: {state_file: ${stateFile}, asbb_conf: ${conf}${eventBus === undefined ? '' : `, event_bus: ${eventBus}`}}`;
   writeFileSync(config, `api: {endpoint: '${url}'}\n${slurm}\n${agent}\nbudget: {orphan_after: ${orphanAfter}}\n`);
   const start = (args: readonly string[], options: readonly string[] = []): RunningAgent => {
     const child = spawn(process.execPath, ['--import', 'tsx', 'cli/asbb.ts', '--config', config, ...options, 'agent', ...args], {

@@ -40,6 +40,7 @@ export const createService = (nowMs: () => number): TestService => {
     settings: SETTINGS,
     telemetry: {
       answered: () => undefined,
+      measured: () => undefined,
       failed: ({ error }) => {
         throw error;
       },

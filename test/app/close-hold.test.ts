@@ -112,7 +112,7 @@ describe('expireHolds', () => {
   it('gives back what nobody bound', async () => {
     const world = await aHeldWorld();
     await world.clock.advance(25 * HOUR_MS);
-    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 1, kept: 0, failed: 0 });
+    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 1, kept: 0, failed: 0, oldestOverdueMs: 0 });
     expect(await theHold(world, HOLD_ID)).toMatchObject({ state: 'expired', amount: 0n, closedAt: NOON + 25 * HOUR_MS });
     expect(columns(await world.account())).toStrictEqual(UNTOUCHED);
     const { items } = await world.table.listEntries({ account: 'physics', from: NOON + 1, to: NOON + 26 * HOUR_MS }, { limit: 10 });
@@ -122,7 +122,7 @@ describe('expireHolds', () => {
   it('leaves what is not overdue', async () => {
     const world = await aHeldWorld();
     await world.clock.advance(25 * HOUR_MS - 1);
-    expect(await expireHolds(world)).toStrictEqual({ overdue: 0, expired: 0, kept: 0, failed: 0 });
+    expect(await expireHolds(world)).toStrictEqual({ overdue: 0, expired: 0, kept: 0, failed: 0, oldestOverdueMs: 0 });
   });
 
   it('expires once, run twice at once', async () => {
@@ -136,7 +136,7 @@ describe('expireHolds', () => {
   it('reads each hold again, since the index may lag', async () => {
     const world = await aHeldWorld();
     const lagging = { ...world, store: { ...world.store, listOverdueHoldIds: async () => ({ items: [HOLD_ID, OTHER_ID] }) } };
-    expect(await expireHolds(lagging)).toStrictEqual({ overdue: 2, expired: 0, kept: 0, failed: 0 });
+    expect(await expireHolds(lagging)).toStrictEqual({ overdue: 2, expired: 0, kept: 0, failed: 0, oldestOverdueMs: 0 });
     expect(await theHold(world, HOLD_ID)).toMatchObject({ state: 'open' });
   });
 
@@ -145,11 +145,11 @@ describe('expireHolds', () => {
     await bindIt(world);
     await beat(world);
     await world.clock.advance(25 * HOUR_MS);
-    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 0, kept: 1, failed: 0 });
+    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 0, kept: 1, failed: 0, oldestOverdueMs: 0 });
     await world.clock.advance(7 * DAY_MS - 1);
-    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 0, kept: 1, failed: 0 });
+    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 0, kept: 1, failed: 0, oldestOverdueMs: 7 * DAY_MS - 1 });
     await world.clock.advance(1);
-    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 1, kept: 0, failed: 0 });
+    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 1, kept: 0, failed: 0, oldestOverdueMs: 7 * DAY_MS });
   });
 
   it.each([
@@ -214,11 +214,25 @@ describe('expireHolds', () => {
         throw failure;
       });
     }
-    expect(await expireHolds(world)).toStrictEqual({ overdue: 2, expired: 0, kept: 0, failed: 2, failure: failures[0] });
+    expect(await expireHolds(world)).toStrictEqual({
+      overdue: 2,
+      expired: 0,
+      kept: 0,
+      failed: 2,
+      oldestOverdueMs: 0,
+      failure: failures[0],
+    });
     world.beforeNext('commit', () => {
       throw failures[1];
     });
-    expect(await expireHolds(world)).toStrictEqual({ overdue: 2, expired: 1, kept: 0, failed: 1, failure: failures[1] });
+    expect(await expireHolds(world)).toStrictEqual({
+      overdue: 2,
+      expired: 1,
+      kept: 0,
+      failed: 1,
+      oldestOverdueMs: 0,
+      failure: failures[1],
+    });
   });
 
   it('leaves the rest to the next sweep when its time is over', async () => {
@@ -234,7 +248,7 @@ describe('expireHolds', () => {
     const world = await aHeldWorld();
     await world.clock.advance(25 * HOUR_MS);
     world.beforeNext('commit', () => settleIt({ ...world, store: world.table }));
-    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 0, kept: 0, failed: 0 });
+    expect(await expireHolds(world)).toStrictEqual({ overdue: 1, expired: 0, kept: 0, failed: 0, oldestOverdueMs: 0 });
     expect(await theHold(world, HOLD_ID)).toMatchObject({ state: 'settled' });
   });
 });

@@ -58,6 +58,7 @@ describe('settleRuns', () => {
       elapsedSeconds: null,
       partition: 'aws',
       nodes: null,
+      nodeSeconds: 1,
       state: 'COMPLETED',
       startedAt: NOON,
       endedAt: NOON + 7,

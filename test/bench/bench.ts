@@ -1,8 +1,9 @@
 // `npm run bench`: every figure of docs/benchmarks.md, each with what it is compared to, in one run.
 //
-//   npm run bench -- [http] [help] [memory] [agent] [extends]     all of them, or those named
-//   ASBB_BENCH_CHECKS=20000                                       a shorter run of memory
+//   npm run bench -- [http] [help] [bundle] [memory] [agent] [extends]     all of them, or those named
+//   ASBB_BENCH_CHECKS=20000                                                a shorter run of memory
 import { benchAgent, benchExtends } from '#test/bench/agent';
+import { benchBundle } from '#test/bench/bundle';
 import { benchHelp } from '#test/bench/help';
 import { benchHttp } from '#test/bench/http';
 import { machineLine, markdownOf, type Section } from '#test/bench/measure';
@@ -13,6 +14,7 @@ const CHECKS = Number(process.env.ASBB_BENCH_CHECKS ?? 100_000);
 const BENCHES: Readonly<Record<string, () => Section | Promise<Section>>> = {
   http: benchHttp,
   help: benchHelp,
+  bundle: benchBundle,
   memory: () => benchMemory(CHECKS),
   agent: () => benchAgent(),
   extends: benchExtends,

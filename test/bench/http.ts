@@ -82,7 +82,7 @@ const rawWriter = async (client: ReturnType<typeof createDocumentClient>): Promi
     clock: systemClock,
     ids: createIds(),
     settings: { holdFactor: parseFactor('1.2'), reconciliationTimeoutMs: 86_400_000, defaultCluster: 'local' },
-    telemetry: { answered: () => undefined, failed: () => undefined },
+    telemetry: { answered: () => undefined, measured: () => undefined, failed: () => undefined },
   });
   const job = { account: ACCOUNT, partitions: ['aws'], cluster: 'local', nodes: 1, wallTimeSeconds: 3600 };
   const { hold } = await placeHold(services.world(systemClock.now() + 25_000), { job, holdId: undefined });

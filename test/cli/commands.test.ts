@@ -18,10 +18,12 @@ import { runHoldList, runHoldRelease, runHoldShow } from '#cli/commands/run-hold
 import { runPartitionDelete, runPartitionList, runPartitionSet, runPartitionShow } from '#cli/commands/run-partition';
 import { runQuote } from '#cli/commands/run-quote';
 import { runTransactionsList } from '#cli/commands/run-transactions';
+import { runUsageSummary } from '#cli/commands/run-usage';
+import { readTime } from '#cli/commands/values';
 import { CONFIG_TEMPLATE } from '#cli/config';
 import type { TableStatus } from '#cli/context';
 import { aHoldAnswer, anAccountAnswer, anEntryAnswer, aPartitionAnswer, aRefusalAnswer, aVerdictAnswer, HOLD_ID } from '#test/cli/answers';
-import { AN_ID, type Asked, aContext } from '#test/cli/machine';
+import { AN_ID, type Asked, aContext, NOON } from '#test/cli/machine';
 
 const folder = (): string => mkdtempSync(join(tmpdir(), 'asbb-commands-'));
 
@@ -348,6 +350,97 @@ describe('transactions list', () => {
 
   it.each(['yesterday', '2026-13-01', '2026-01-01T00:00:00', '2026-02-30T00:00:00Z'])('refuses the time %s', async (from) => {
     await expect(runTransactionsList(aContext().context, { account: 'a', from })).rejects.toMatchObject({ exitCode: 2 });
+  });
+});
+
+describe('usage summary', () => {
+  const row = (key: string | null, given: object = {}) => ({ key, jobs: 2, used: 1234.5, held: 12, node_hours: 3.25, ...given });
+  const usage = (...rows: object[]) => ({
+    rows,
+    total: { jobs: 4, used: 2469, held: 24, node_hours: 6.5 },
+    from: '2026-11-01',
+    to: '2026-11-24',
+  });
+  const answers = {
+    'GET /usage': { body: usage(row('proj001'), row('proj002')) },
+    'GET /accounts/proj001/usage': { body: usage(row('alice'), row(null)) },
+  };
+
+  it('of one account is by user, with a total, and says of which days', async () => {
+    const { context, machine, asked } = aContext(answers);
+    expect(await runUsageSummary(context, { account: 'PROJ001' })).toBe(0);
+    expect(asked[0]).toMatchObject({ path: '/accounts/proj001/usage', query: { by: 'user' } });
+    expect(machine.out()).toBe(
+      [
+        'USER       JOBS  NODE-HOURS       USED  HELD NOW',
+        'alice         2        3.25  $1,234.50    $12.00',
+        '(unknown)     2        3.25  $1,234.50    $12.00',
+        'TOTAL         4        6.50  $2,469.00    $24.00',
+        '',
+      ].join('\n'),
+    );
+    expect(machine.err()).toBe('asbb: from 2026-11-01 until before 2026-11-24, UTC\n');
+  });
+
+  it('of all accounts is by account', async () => {
+    const { context, asked } = aContext(answers);
+    await runUsageSummary(context, {});
+    expect(asked[0]).toMatchObject({ path: '/usage', query: { by: 'account' } });
+  });
+
+  it('passes on what is asked for', async () => {
+    const { context, asked } = aContext(answers);
+    await runUsageSummary(context, { user: 'alice', partition: 'aws', from: 'now-7days', to: '1101', by: 'month' });
+    const query = { user: 'alice', partition: 'aws', from: '2026-11-16T12:00:00.000Z', to: '2026-11-01', by: 'month' };
+    expect(asked[0]?.query).toEqual(query);
+    await runUsageSummary(context, { r: 'gpu' });
+    expect(asked[1]?.query).toEqual({ partition: 'gpu', by: 'account' });
+  });
+
+  it('prints the API’s own JSON, and CSV without a total', async () => {
+    const json = aContext(answers, { output: 'json' });
+    await runUsageSummary(json.context, { bare: 'proj001' });
+    expect(JSON.parse(json.machine.out())).toEqual(usage(row('alice'), row(null)));
+    const csv = aContext(answers, { output: 'csv' });
+    await runUsageSummary(csv.context, { bare: 'proj001' });
+    expect(csv.machine.out()).toBe('key,jobs,node_hours,used,held\r\nalice,2,3.25,1234.50,12.00\r\n,2,3.25,1234.50,12.00\r\n');
+    expect(csv.machine.err()).toBe('');
+  });
+
+  it.each<[Parameters<typeof runUsageSummary>[1], RegExp]>([
+    [{ by: 'week' }, /--by 'week': must be account, user, partition, month/],
+    [{ bare: 'a', account: 'b' }, /two accounts are named, a and b/],
+    [{ from: 'yesterday' }, /--from 'yesterday': must be a date/],
+    [{ partition: 'a/b' }, /--partition 'a\/b'/],
+  ])('refuses %j', async (options, problem) => {
+    await expect(runUsageSummary(aContext().context, options)).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringMatching(problem),
+    });
+  });
+
+  it.each([
+    ['2026-11-23', '2026-11-23'],
+    ['2026-11-23T10:00:00Z', '2026-11-23T10:00:00Z'],
+    ['2026-11-23T10:00', '2026-11-23T10:00Z'],
+    ['today', '2026-11-23'],
+    ['midnight', '2026-11-23'],
+    ['0101', '2026-01-01'],
+    ['12/31', '2026-12-31'],
+    ['123125', '2025-12-31'],
+    ['12/31/25', '2025-12-31'],
+    ['now', '2026-11-23T12:00:00.000Z'],
+    ['now-7days', '2026-11-16T12:00:00.000Z'],
+    ['now-1week', '2026-11-16T12:00:00.000Z'],
+    ['NOW-36hours', '2026-11-22T00:00:00.000Z'],
+    ['now+90', '2026-11-23T12:01:30.000Z'],
+    ['now-5minutes', '2026-11-23T11:55:00.000Z'],
+  ])('reads the time %s as %s', (value, time) => {
+    expect(readTime({ flag: '-S', value, now: NOON })).toBe(time);
+  });
+
+  it.each(['1332', '0230', 'now-7moons', 'now-999999999weeks', 'noonish', '12:00', ''])('refuses the time %j', (value) => {
+    expect(() => readTime({ flag: '-S', value, now: NOON })).toThrow(/-S '.*': must be/);
   });
 });
 

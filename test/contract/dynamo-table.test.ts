@@ -3,10 +3,10 @@ import { CreateTableCommand, DescribeTableCommand, PutItemCommand, ScanCommand }
 import { describe, expect, it } from 'vitest';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createTable, tableStatus } from '#adapters/dynamo-table';
-import type { Booking } from '#app/ports';
+import type { Booking, BudgetStore } from '#app/ports';
 import { SHARDS, shardOf } from '#contract/table';
 import type { Hold } from '#domain/hold';
-import { limitBy, settleShare } from '#domain/ledger';
+import { limitBy, settleShare, spendAvailable } from '#domain/ledger';
 import { useDynamoDb } from '#test/contract/dynamodb';
 import {
   aChange,
@@ -17,6 +17,7 @@ import {
   anEntry,
   aPartition,
   aRun,
+  aUsage,
   booked,
   NOON,
   placing,
@@ -91,14 +92,17 @@ const SHAPES = [
   'ACCOUNT#<> / ACCOUNT',
   'ACCOUNT#<> / DEPOSIT#<>',
   'ACCOUNTS / <>',
+  'ANNOUNCED#<> / ANNOUNCED',
   'CLUSTERS / <>',
   'CONFIG / SCHEMA',
+  'COUNTED#<> / USAGE',
   'HOLD#<> / HOLD',
   'HOLD#<> / RUN#<>',
   'HOLD#<> / SPEC',
   'JOB#<>#<> / <time>',
   'LEDGER#<>#<month> / <>',
   'PARTITIONS / <>',
+  'USAGE#<>#<month> / <day>#<>#<>',
 ];
 
 const scan = async (table: string, index?: string) => {
@@ -110,6 +114,7 @@ const scan = async (table: string, index?: string) => {
 const shapeOf = (key: string): string =>
   key
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/, '<time>')
+    .replace(/^\d{4}-\d\d-\d\d#/, '<day>#')
     .replace(/#\d{4}-\d\d$/, '#<month>')
     .split('#')
     .map((word, index) => (index === 0 ? word : word.startsWith('<') ? word : '<>'))
@@ -146,8 +151,10 @@ describe('the items of one hold from place to settle', () => {
   };
 
   it('have the keys that the design lists, and no others', async () => {
-    const { table, settle } = await live();
+    const { table, store, settle } = await live();
     await settle();
+    await store.countUsage([{ entryId: 'e1', usage: aUsage() }], NOON);
+    await store.setAnnounced('physics.used.50.1000', NOON);
     const items = await scan(table);
     const shapes = new Set(items.map(({ pk = '', sk = '' }) => `${shapeOf(pk)} / ${shapeOf(sk)}`));
     expect([...shapes].sort()).toEqual(SHAPES);
@@ -233,6 +240,81 @@ describe('a hold of one instance type', () => {
     const size = await measured(long);
     console.info(`hold item with long names: ${size} bytes`);
     expect(size).toBeLessThanOrEqual(1024);
+  });
+});
+
+describe('what the stream leaves behind', () => {
+  const itemsOf = async (write: (store: BudgetStore) => Promise<unknown>) => {
+    const table = await tables.fresh();
+    await write(createDynamoBudgets({ client: tables.document, table }));
+    const items = await scan(table);
+    return items.filter(({ pk }) => pk !== 'CONFIG');
+  };
+
+  it('is a row of integers, and a mark that goes away by itself after the stream has', async () => {
+    const items = await itemsOf((store) => store.countUsage([{ entryId: 'e1', usage: aUsage() }], NOON));
+    const [mark, row] = items.sort((a, b) => String(a.pk).localeCompare(String(b.pk)));
+    expect(mark).toEqual({ pk: 'COUNTED#e1', sk: 'USAGE', v: '1', ttl: String(NOON / 1000 + 2 * 24 * 3600) });
+    expect(row).toEqual({
+      pk: 'USAGE#physics#2026-03',
+      sk: '2026-03-14#curie#aws',
+      v: '1',
+      account: 'physics',
+      user: 'curie',
+      partition: 'aws',
+      used: '5',
+      jobs: '1',
+      node_seconds: '7200',
+    });
+  });
+
+  it('has no words for what nobody said', async () => {
+    const items = await itemsOf((store) => store.countUsage([{ entryId: 'e1', usage: aUsage({ user: null, partition: null }) }], NOON));
+    expect(items.find(({ pk }) => pk?.startsWith('USAGE'))).toEqual(
+      expect.not.objectContaining({ user: expect.anything(), partition: expect.anything() }),
+    );
+  });
+
+  it('keeps what was announced for as long as a budget may last', async () => {
+    const [mark] = await itemsOf((store) => store.setAnnounced('physics.used.50.1000', NOON));
+    expect(mark).toEqual({
+      pk: 'ANNOUNCED#physics.used.50.1000',
+      sk: 'ANNOUNCED',
+      v: '1',
+      ttl: String(NOON / 1000 + 400 * 24 * 3600),
+    });
+  });
+});
+
+describe('a ledger entry', () => {
+  it('is at most a kilobyte with all that usage needs, and is read without', async () => {
+    const table = await tables.fresh();
+    const store = createDynamoBudgets({ client: tables.document, table });
+    await store.createAccount(anAccount(), undefined);
+    const run = {
+      holdId: aHoldId(),
+      jobId: '4711234_999',
+      runId: 'parallelcluster-eu-central-1-123456789',
+      user: 'maria.sklodowska-curie',
+    };
+    const full = booked(aChange(spendAvailable(123_456_789_012n)), {
+      type: 'settle',
+      ...run,
+      note: 'COMPLETED',
+      partition: 'aws-hpc7a-exclusive',
+      nodeSeconds: 123_456_789,
+    });
+    const old = booked(aChange(spendAvailable(5n)), { type: 'settle', ...run });
+    await store.commit(full);
+    await store.commit(old);
+    const { items } = await store.listEntries({ account: 'physics', from: NOON, to: NOON + 9 }, { limit: 9 });
+    expect(items).toEqual([...full.entries, ...old.entries]);
+    const { Items = [] } = await tables.base.send(
+      new ScanCommand({ TableName: table, FilterExpression: 'attribute_exists(node_seconds)' }),
+    );
+    const size = sizeOfMap({ ...Items[0] } as unknown as Record<string, Record<string, unknown>>);
+    console.info(`ledger entry of a run: ${size} bytes`);
+    expect(size).toBeLessThanOrEqual(512);
   });
 });
 

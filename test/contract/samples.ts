@@ -6,6 +6,7 @@ import type { Hold } from '#domain/hold';
 import { type Entry, holdMore, type Instant, limitBy, type Movement } from '#domain/ledger';
 import type { PartitionModel } from '#domain/partition';
 import type { BookedRun } from '#domain/run';
+import type { Usage } from '#domain/usage';
 
 export const NOON: Instant = Date.UTC(2026, 2, 14, 12);
 export const HOUR_MS = 3_600_000;
@@ -148,6 +149,17 @@ export const aRun = (given: Partial<BookedRun> = {}): BookedRun => ({
   endedAt: NOON + 4 * HOUR_MS,
   bookedAt: NOON + 4 * HOUR_MS + 1,
   corrections: [],
+  ...given,
+});
+
+export const aUsage = (given: Partial<Usage> = {}): Usage => ({
+  account: 'physics',
+  day: '2026-03-14',
+  user: 'curie',
+  partition: 'aws',
+  used: 5n,
+  jobs: 1,
+  nodeSeconds: 7200,
   ...given,
 });
 

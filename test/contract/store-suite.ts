@@ -1,9 +1,19 @@
 // What the use cases may rely on, whatever keeps the money. Each store's test file runs this suite against it.
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Booking, BudgetStore, Outcome, Page, PageRequest, Refusal } from '#app/ports';
+import {
+  type Booking,
+  type BudgetStore,
+  type CountedEntry,
+  type Outcome,
+  type Page,
+  type PageRequest,
+  type Refusal,
+  StoreContended,
+} from '#app/ports';
 import type { Hold } from '#domain/hold';
 import { holdMore, limitBy, NOTHING, settleShare, spendAvailable } from '#domain/ledger';
 import { MAX_AMOUNT_MICRO_USD } from '#domain/money';
+import type { Usage } from '#domain/usage';
 import {
   aChange,
   aHold,
@@ -14,6 +24,7 @@ import {
   aPartition,
   aRun,
   aSpec,
+  aUsage,
   booked,
   DAY_MS,
   HOUR_MS,
@@ -829,6 +840,16 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
         expect(await store.listOverdueHoldIds({ now: NOON - 13 }, { limit: 3 })).toEqual({ items: [] });
       });
 
+      it.each([1, 2, 100])('gives all open holds, the next to expire first, %i a page', async (limit) => {
+        const holds = await held([
+          { expiresAt: NOON + 2, account: 'art' },
+          { expiresAt: NOON + 1, cluster: 'other' },
+          { expiresAt: NOON + 3, jobId: '1', submittedAt: NOON },
+          { expiresAt: NOON, state: 'settled' },
+        ]);
+        expect(await drain((page) => store.listOpenHolds(page), limit)).toEqual([holds[1], holds[0], holds[2]]);
+      });
+
       it('moves a hold among the overdue when it is extended', async () => {
         await withAccount();
         const hold = await place(aHold({ expiresAt: NOON }));
@@ -845,6 +866,8 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
         runs: (page, owner) => store.listRuns(owner, page),
         'holds of an account': (page, account) => store.listHoldsOfAccount({ account }, page),
         'open holds': (page, cluster) => store.listOpenHoldsOfCluster({ cluster }, page),
+        'all open holds': (page) => store.listOpenHolds(page),
+        usage: (page, account) => store.listUsage({ account, from: '2026-03-01', to: '2026-04-01' }, page),
         clusters: (page) => store.listClusters(page),
         partitions: (page) => store.listPartitions(page),
       };
@@ -854,6 +877,7 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
           await store.beat({ cluster: name, clusterUid: 'u', agentVersion: null, lastHeartbeat: NOON }, 0);
           await store.writePartition(aPartition({ partition: name }));
           for (const runId of ['1', '2']) {
+            await store.countUsage([{ entryId: `${name}-${runId}`, usage: aUsage({ account: name, user: runId }) }], NOON);
             await place(aHold({ account: name, cluster: name, amount: 1n }));
             await store.commit({ accounts: [], entries: [], runs: [{ after: aRun({ owner: name, runId }) }] });
           }
@@ -870,7 +894,7 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
         for (const [other, list] of Object.entries(lists)) {
           if (other !== name) await expect(list({ limit: 1, cursor }, 'physics')).rejects.toEqual(validationFailed);
         }
-        const isOwned = !['accounts', 'clusters', 'partitions'].includes(name);
+        const isOwned = !['accounts', 'all open holds', 'clusters', 'partitions'].includes(name);
         if (isOwned) await expect(lists[name]?.({ limit: 1, cursor }, 'art')).rejects.toEqual(validationFailed);
       });
 
@@ -902,6 +926,91 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
         await store.deletePartition('a');
         const { items } = await store.listPartitions({ limit: 9, cursor });
         expect(items.map(({ partition }) => partition)).toEqual(['b', 'c']);
+      });
+    });
+
+    describe('usage', () => {
+      const counted = (entryId: string, given: Partial<Usage> = {}): CountedEntry => ({ entryId, usage: aUsage(given) });
+      const march = (page: PageRequest) => store.listUsage({ account: 'physics', from: '2026-03-01', to: '2026-04-01' }, page);
+
+      it('of an account that never had a run is empty', async () => {
+        expect(await march({ limit: 9 })).toEqual({ items: [] });
+      });
+
+      it.each([1, 2, 3, 100])('is kept by day, user and partition, and read by day, %i a page', async (limit) => {
+        const rows = [
+          aUsage({ day: '2026-03-01', user: null, partition: null, used: -9_007_199_254_740_993n, jobs: 0, nodeSeconds: 0 }),
+          aUsage({ day: '2026-03-01', user: null }),
+          aUsage({ day: '2026-03-01', user: 'Σ√π #1\n' }),
+          aUsage({ day: '2026-03-31', user: 'a', partition: 'b' }),
+          aUsage({ day: '2026-03-31', user: 'a#b', partition: null }),
+        ];
+        const others = [aUsage({ day: '2026-02-28' }), aUsage({ day: '2026-04-01' }), aUsage({ account: 'art' })];
+        await store.countUsage(
+          [...others, ...rows].map((usage, index) => ({ entryId: `e${index}`, usage })),
+          NOON,
+        );
+        const listed = await drain(march, limit);
+        expect(listed.length).toBe(rows.length);
+        expect(listed).toEqual(expect.arrayContaining(rows));
+        expect(listed.map(({ day }) => day)).toEqual(rows.map(({ day }) => day));
+        const lastDay = await store.listUsage({ account: 'physics', from: '2026-03-02', to: '2026-04-01' }, { limit: 100 });
+        expect(lastDay.items.map(({ day }) => day)).toEqual(['2026-03-31', '2026-03-31']);
+        const firstDays = await store.listUsage({ account: 'physics', from: '2026-03-01', to: '2026-03-31' }, { limit: 100 });
+        expect(firstDays.items.length).toBe(3);
+      });
+
+      it('adds up what entries say, each entry once, whatever it comes with', async () => {
+        await store.countUsage([counted('e1'), counted('e2', { used: 9_007_199_254_740_993n })], NOON);
+        await store.countUsage([counted('e1')], NOON);
+        await store.countUsage(
+          [counted('e3', { used: -1n, jobs: 0 }), counted('e2'), counted('e4', { user: 'bohr' }), counted('e1')],
+          NOON + 1,
+        );
+        const { items } = await march({ limit: 9 });
+        expect(items).toEqual([
+          aUsage({ user: 'bohr' }),
+          aUsage({ used: 5n + 9_007_199_254_740_993n - 1n, jobs: 2, nodeSeconds: 3 * 7200 }),
+        ]);
+      });
+
+      it('counts an entry once when many count it at once', { timeout: 30_000 }, async () => {
+        const count = async (entries: readonly CountedEntry[]): Promise<void> => {
+          for (let tries = 1; ; tries += 1) {
+            try {
+              return await store.countUsage(entries, NOON);
+            } catch (error) {
+              if (!(error instanceof StoreContended) || tries === 100) throw error;
+            }
+          }
+        };
+        const entries = Array.from({ length: 6 }, (_, index) => counted(`e${index}`));
+        await Promise.all(entries.map((_, index) => count([...entries.slice(index), ...entries.slice(0, index)])));
+        expect((await march({ limit: 9 })).items).toEqual([aUsage({ used: 30n, jobs: 6, nodeSeconds: 6 * 7200 })]);
+      });
+
+      it.each([
+        ['one entry twice', [counted('e1'), counted('e1')]],
+        ['more than fit in a transaction', Array.from({ length: 41 }, (_, index) => counted(`e${index}`))],
+      ])('fails loudly and counts nothing of %s', async (_, entries) => {
+        await expect(Promise.resolve().then(() => store.countUsage(entries, NOON))).rejects.toThrow(/counted/);
+        expect((await march({ limit: 9 })).items).toEqual([]);
+      });
+
+      it('counts as many as are allowed, each in a row of its own', async () => {
+        await store.countUsage(
+          Array.from({ length: 40 }, (_, index) => counted(`e${index}`, { user: `u${index}` })),
+          NOON,
+        );
+        expect((await march({ limit: 99 })).items.length).toBe(40);
+      });
+
+      it('remembers what was announced', async () => {
+        expect(await store.isAnnounced('physics.used.80.1000')).toBe(false);
+        await store.setAnnounced('physics.used.80.1000', NOON);
+        await store.setAnnounced('physics.used.80.1000', NOON + 1);
+        expect(await store.isAnnounced('physics.used.80.1000')).toBe(true);
+        expect(await store.isAnnounced('physics.used.80.1001')).toBe(false);
       });
     });
 

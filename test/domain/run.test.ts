@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Rate } from '#domain/estimate';
-import { type BookedRun, isNodeFailure, isRestartedState, type RunUsage, repeats, runCost } from '#domain/run';
+import { type BookedRun, isNodeFailure, isRestartedState, nodeSecondsOf, type RunUsage, repeats, runCost } from '#domain/run';
 import { aRate, C5_9XLARGE, C5_18XLARGE, NOON, P4D_24XLARGE } from '#test/support/builders';
 
 const HOUR = 3600;
@@ -148,5 +148,37 @@ describe('repeats', () => {
 
   it('the same report, though its price has changed since', () => {
     expect(repeats(booked, { cost: 61n, reported: 'as-then' })).toBe(true);
+  });
+});
+
+describe('nodeSecondsOf', () => {
+  const priced = { nodeType: 'c5.9xlarge', nodes: 2, nodesE6: 500_000n };
+  const whole = aRate({ nodeTypes: [C5_9XLARGE] });
+  const shared = aRate({ nodeTypes: [C5_9XLARGE], shared: true });
+
+  it.each<[string, Rate | undefined, RunUsage, number]>([
+    ['the nodes that were priced', whole, anHour(), 7200],
+    ['the nodes that it had', whole, anHour({ nodes: 3 }), 10_800],
+    [
+      'its instances',
+      whole,
+      anHour({
+        nodes: 9,
+        instances: [
+          { type: 'x1', count: 1 },
+          { type: 'x2', count: 3 },
+        ],
+      }),
+      14_400,
+    ],
+    ['no instances named', whole, anHour({ instances: [] }), 7200],
+    ['a share of a node', shared, anHour({ nodes: 1, cpus: 9 }), 900],
+    ['a share as it was priced', shared, anHour(), 1800],
+    ['rounded up', shared, anHour({ elapsedSeconds: 1 }), 1],
+    ['nobody knows of shares', undefined, anHour({ nodes: 1, cpus: 9 }), 3600],
+    ['nobody knows anything', undefined, anHour(), 7200],
+    ['never started', whole, anHour({ elapsedSeconds: 0, started: false }), 0],
+  ])('%s', (_, rate, run, seconds) => {
+    expect(nodeSecondsOf(rate, run, priced)).toBe(seconds);
   });
 });

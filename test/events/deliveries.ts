@@ -74,6 +74,7 @@ export const aBench = async (store: BudgetStore): Promise<Bench> => {
     settings: SETTINGS,
     telemetry: {
       answered: ({ code, status }) => void answered.push({ code, status }),
+      measured: () => undefined,
       failed: ({ operation, requestId, error }) => void told.push({ operation, requestId, sentence: (error as Error).message }),
     },
   });

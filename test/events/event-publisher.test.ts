@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createEventPublisher, type EventPublisherOptions } from '#adapters/event-publisher';
-import type { RunDetail } from '#contract/events';
+import { jobEnded, type RunDetail } from '#contract/events';
 
 interface PutEntry {
   readonly EventBusName: string;
@@ -67,7 +67,7 @@ const put = async (details: readonly RunDetail[], given: Partial<EventPublisherO
     ...given,
   });
   try {
-    return (await publisher.put(details)).failed;
+    return (await publisher.put(details.map(jobEnded))).failed;
   } finally {
     publisher.close();
   }

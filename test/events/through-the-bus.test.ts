@@ -8,7 +8,7 @@ import { Sha256 } from '@aws-crypto/sha256-js';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createEventPublisher } from '#adapters/event-publisher';
-import type { RunDetail } from '#contract/events';
+import { jobEnded, type RunDetail } from '#contract/events';
 import { type AccountBody, apiAt, type HoldBody, startApi, TEN_DOLLARS, temporaryFolder, type VerdictBody } from '#test/http/api';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -74,7 +74,7 @@ describe('an ended run on its way through the bus of asbb local', () => {
 
     const runs = holdIds.map((hold_id, place): RunDetail => ({ hold_id, run_id: `hpc-${place}`, actual_cost: 2.5, state: 'COMPLETED' }));
     const broken = { run_id: 'hpc-broken', actual_cost: -1, account: 'physics', job_id: '17' };
-    expect(await publisherTo(url).put([broken, ...runs, ...runs])).toEqual({ failed: [] });
+    expect(await publisherTo(url).put([broken, ...runs, ...runs].map(jobEnded))).toEqual({ failed: [] });
 
     const account = await eventually(
       async () => (await api.get<AccountBody>('/accounts/physics')).body,
@@ -103,8 +103,8 @@ describe('an ended run on its way through the bus of asbb local', () => {
     const { server, stop } = await startApi(folderOfTest(), { store: 'memory', credentials: KEYS });
     onTestFinished(stop);
     const run = { run_id: 'hpc-1', actual_cost: 1, account: 'physics', job_id: '17' };
-    expect(await publisherTo(server.url).put([run])).toEqual({ failed: [] });
-    expect(await publisherTo(server.url, { ...KEYS, secretAccessKey: 'other' }).put([run])).toEqual({
+    expect(await publisherTo(server.url).put([jobEnded(run)])).toEqual({ failed: [] });
+    expect(await publisherTo(server.url, { ...KEYS, secretAccessKey: 'other' }).put([jobEnded(run)])).toEqual({
       failed: [{ index: 0, code: 'InvalidSignatureException', message: expect.stringMatching(/^the signature does not match/) }],
     });
 
@@ -131,7 +131,7 @@ describe('an ended run on its way through the bus of asbb local', () => {
     await api.post('/accounts', { account: 'physics', budget_limit: 1000 });
     const job_metadata = { note: '"'.repeat(100 * 1024) };
     expect(
-      await publisherTo(server.url).put([{ run_id: 'hpc-1', actual_cost: 1, account: 'physics', job_id: '17', job_metadata }]),
+      await publisherTo(server.url).put([jobEnded({ run_id: 'hpc-1', actual_cost: 1, account: 'physics', job_id: '17', job_metadata })]),
     ).toEqual({
       failed: [],
     });

@@ -29,6 +29,8 @@ const PARTITION = fields(
   `partition region instance_types purchase allocation discount_factor overhead_minutes overhead_per_node_hour overhead default_wall_time
    unpriced flat_rate_per_node_hour write_off_node_failures features threads_per_core memory_per_node source`,
 );
+const USAGE_ROW = fields('key jobs used held node_hours');
+const USAGE = fields('rows total from to');
 const CLUSTER = fields('cluster agent_version last_heartbeat');
 const ENTRY_TYPES = fields('deposit withdrawal hold forced_hold adjust settle late_settle write_off release expire correction repair');
 
@@ -474,6 +476,45 @@ describe('the wire', () => {
     expect(await signed(guarded.api.url, 'POST', '/api/v1/accounts', asked, { ...credentials, secretAccessKey: 'wrong' })).toBe(403);
     expect(await signed(guarded.api.url, 'POST', '/api/v1/accounts', asked, credentials)).toBe(201);
     expect(await signed(guarded.api.url, 'GET', '/api/v1/accounts', '', credentials, 'eu-central-1')).toBe(200);
+  });
+
+  it('sums up what was used by account, user, partition and month, as soon as it is answered', async () => {
+    await ask('createAccount', '/accounts', { account: 'summed', budget_limit: 100 }, 201);
+    const runs = [
+      { user: 'curie', actual_cost: 1.000001 },
+      { user: 'bohr', actual_cost: 2, partition: 'ten', nodes: 2, started_at: '2026-11-23T12:00:00Z', ended_at: '2026-11-23T13:30:00Z' },
+    ];
+    for (const [index, run] of runs.entries())
+      await ask('reconcile', '/budget/reconcile', { ...run, run_id: `run-${index}`, account: 'summed', hold_id: randomUUID() });
+    await place({ account: 'summed' });
+    type Usage = { rows: Body[]; total: Body; from: string; to: string };
+    const usage = (query = '') => ask<Usage>('showAccountUsage', `/accounts/summed/usage${query}`);
+
+    const total = { jobs: 2, used: 3.000001, held: 12, node_hours: 3 };
+    const summed = await usage();
+    expect(keys(summed)).toEqual(USAGE);
+    expect(keys(summed.rows[0])).toEqual(USAGE_ROW);
+    expect(summed).toMatchObject({ rows: [{ key: 'summed', ...total }], total });
+    expect((await usage('?by=user')).rows).toEqual([
+      { key: 'bohr', jobs: 1, used: 2, held: 0, node_hours: 3 },
+      { key: 'curie', jobs: 1, used: 1.000001, held: 12, node_hours: 0 },
+    ]);
+    expect((await usage('?by=partition')).rows).toEqual([
+      { key: 'ten', jobs: 1, used: 2, held: 12, node_hours: 3 },
+      { key: null, jobs: 1, used: 1.000001, held: 0, node_hours: 0 },
+    ]);
+    const today = new Date().toISOString().slice(0, 10);
+    expect((await usage(`?by=month&from=${today}`)).rows).toEqual([{ key: today.slice(0, 7), ...total }]);
+    expect(await usage(`?to=${today}`)).toMatchObject({ rows: [{ jobs: 0, used: 0, held: 12 }], to: today });
+    expect((await usage('?user=bohr&partition=ten')).total).toEqual({ jobs: 1, used: 2, held: 0, node_hours: 3 });
+
+    const all = await ask<Usage>('showUsage', '/usage');
+    expect(all.rows).toContainEqual({ key: 'summed', ...total });
+    const accounts = (await api.get<{ accounts: { budget_used: number }[] }>('/accounts?limit=500')).body.accounts;
+    expect(all.total.used).toBeCloseTo(
+      accounts.reduce((sum, { budget_used }) => sum + budget_used, 0),
+      6,
+    );
   });
 
   it('has no route that was not asked above', () => {

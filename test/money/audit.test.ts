@@ -41,7 +41,11 @@ interface Service {
 const startInMemory = async (): Promise<Service> => {
   const store = createMemoryBudgets();
   const failures: unknown[] = [];
-  const telemetry = { answered: () => undefined, failed: ({ error }: { error: unknown }) => failures.push(error) };
+  const telemetry = {
+    answered: () => undefined,
+    measured: () => undefined,
+    failed: ({ error }: { error: unknown }) => failures.push(error),
+  };
   const services = createServices({
     store,
     prices: createCatalogue(),

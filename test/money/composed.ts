@@ -86,7 +86,7 @@ export const startComposed = async (): Promise<Composed> => {
     clock: systemClock,
     ids: createIds(),
     settings: SETTINGS,
-    telemetry: { answered: () => undefined, failed: ({ error }) => failures.push(error) },
+    telemetry: { answered: () => undefined, measured: () => undefined, failed: ({ error }) => failures.push(error) },
   });
   const handle = createHandler(services, { ...submitRoutes, ...agentRoutes, ...adminRoutes });
   const server = createLocalServer({

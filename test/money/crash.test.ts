@@ -305,6 +305,10 @@ const expectAcknowledged = async (api: Api, acknowledged: readonly string[]) => 
     }),
   );
   expect((await api.post<AuditBody>('/audit', {})).body.differences).toEqual([]);
+  // What was settled and not counted when the server died was counted before the next one answered.
+  const { body } = await api.get<AccountBody>('/accounts/physics');
+  const usage = await api.get<{ total: { jobs: number; used: number } }>('/usage');
+  expect(usage.body.total).toMatchObject({ jobs: body.budget_used / 5, used: body.budget_used, held: body.budget_held });
 };
 
 /** `asbb local` as a process of its own. `kill` is kill -9, and waits until it is gone. */

@@ -77,6 +77,7 @@ const holdIdOf = async ({ store }: World, n: number): Promise<string> => {
 const jobId = fc.constantFrom(...JOBS);
 const cents = (max: number) => fc.integer({ min: 0, max }).map((n) => BigInt(n) * 10_007n); // Not a round number of anything.
 const option = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+const user = fc.constantFrom('curie', 'bohr');
 const partitions = fc.constantFrom(['ten'], ['ten'], ['odd'], ['odd'], ['timed'], ['ten', 'odd'], ['onpremises', 'timed'], ['onpremises']);
 const wallTimeSeconds = fc.constantFrom(30, 600, 3600, 3600, 7200, 36_000);
 const nodes = fc.integer({ min: 1, max: 4 });
@@ -87,7 +88,7 @@ const compact = <T extends object>(fields: T) =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
 
 const job: fc.Arbitrary<Job> = fc
-  .record({ account, partitions, wallTimeSeconds: option(wallTimeSeconds), nodes, array: option(array) })
+  .record({ account, partitions, user: option(user), wallTimeSeconds: option(wallTimeSeconds), nodes, array: option(array) })
   .map((fields) => compact({ ...fields, cluster: CLUSTER }));
 
 const adjustment: fc.Arbitrary<Adjustment> = fc
@@ -109,6 +110,7 @@ const report: fc.Arbitrary<RunReport> = fc
     cost,
     runId: option(fc.constantFrom('run-1', 'run-2', 'run-3', 'run-4')),
     partition: option(fc.constantFrom('ten', 'odd', 'onpremises')),
+    user: option(user),
     state: option(fc.constantFrom('COMPLETED', 'NODE_FAIL', 'REQUEUED', 'CANCELLED')),
     final: option(fc.boolean()),
     tasks: fc.integer({ min: 1, max: 3 }),

@@ -266,15 +266,15 @@ ending('a finished job that is requeued', async (stage) => {
 });
 
 ending('RESIZING', async ({ submit, until, root, settled }) => {
-  const jobId = await submit('sleep 70', '-p', 'pair', '-N2', '-t', '3');
+  const jobId = await submit('sleep 600', '-p', 'pair', '-N2', '-t', '10');
   await until(jobId, 'RUNNING');
   await agent.pass();
   await new Promise((done) => setTimeout(done, 62_000)); // Past the minimum, so that seconds count.
   await root('scontrol', 'update', `JobId=${jobId}`, 'NumNodes=1');
   await agent.pass();
-  await until(jobId, 'COMPLETED');
-  const { used } = await settled('RESIZING', 'COMPLETED');
-  expect(used).toBeGreaterThanOrEqual(2n * MINUTE_OF_A_NODE + MINUTE_OF_A_NODE);
+  await root('scancel', jobId);
+  // Two nodes for more than a minute, and then one.
+  expect((await settled('RESIZING', 'CANCELLED')).used).toBeGreaterThan(3n * MINUTE_OF_A_NODE);
 });
 
 ending('suspended for a while', async ({ submit, until, root, settled }) => {
@@ -461,8 +461,8 @@ ending(
 
 ending('a job that Slurm wrote down and refused', async ({ submitOutcome, settled }) => {
   expect((await submitOutcome('true', '--mem=140500M')).code).toBe(1);
-  // It fits an instance, but no node of slurm.conf. Its row has neither a partition nor a start.
-  expect((await settled('FAILED')).runs).toMatchObject([{ partition: '', seconds: null }]);
+  // It fits an instance, but no node of slurm.conf. Its row has no start, and at times no partition either.
+  expect((await settled('FAILED')).runs).toMatchObject([{ seconds: null }]);
 });
 
 ending('a job of an exempt user', async ({ account, submitExempt, until, root, settled }) => {

@@ -1,0 +1,126 @@
+import { join } from 'node:path';
+import { ArnFormat, type Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
+import type { TableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Architecture, LoggingFormat, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
+import { NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
+import { LogGroup } from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import { BUNDLING } from '#lib/bundling';
+import type { Config } from '#lib/config';
+import { type ServiceFunctionName, TABLE_ACCESS, tableStatements } from '#lib/constructs/table-access';
+import { serviceName } from '#lib/constructs/watched';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+export interface ServiceFunctionProps {
+  readonly name: ServiceFunctionName;
+  readonly config: Config;
+  readonly table: TableV2;
+  /** Of the handler's file, from the root of the repository. */
+  readonly entry: string;
+  readonly description: string;
+  readonly timeout: Duration;
+  /** @default 512. CPU comes with memory. */
+  readonly memoryMib?: number;
+  /** Beside what every function has. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /**
+   * Whether the stack of an error names lines of the source. Node reads the map for that at each cold start, which takes 8 ms.
+   * @default true
+   */
+  readonly mapsErrors?: boolean;
+  /**
+   * Whether Lambda itself calls again when a call failed that nobody waits for.
+   * @default Lambda's own, two times
+   */
+  readonly retryAttempts?: number;
+}
+
+const DEFAULT_MEMORY_MIB = 512;
+
+/** A function of the service, with a log of its own and a role that may do to the table what the function does, and nothing else. */
+export class ServiceFunction extends Construct {
+  readonly lambda: NodejsFunction;
+  readonly role: Role;
+  readonly logGroup: LogGroup;
+
+  constructor(scope: Construct, id: string, props: ServiceFunctionProps) {
+    super(scope, id);
+    const { name, config, table } = props;
+    this.logGroup = new LogGroup(this, 'Logs', {
+      logGroupName: `/asbb/${config.stage}/${name}`,
+      retention: config.logRetentionDays,
+      removalPolicy: RemovalPolicy.DESTROY, // What must be kept is in the ledger.
+    });
+    this.role = new Role(this, 'Role', {
+      assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
+      description: `asbb ${config.stage}: ${name}`,
+    });
+    for (const statement of [this.mayLog(), ...tableStatements(table, TABLE_ACCESS[name])]) this.role.addToPolicy(statement);
+    this.lambda = new NodejsFunction(this, 'Function', {
+      functionName: `asbb-${config.stage}-${name}`,
+      description: `asbb ${config.stage}: ${props.description}`,
+      entry: join(ROOT, props.entry),
+      depsLockFilePath: join(ROOT, 'package-lock.json'),
+      projectRoot: ROOT,
+      runtime: Runtime.NODEJS_22_X,
+      architecture: Architecture.ARM_64,
+      memorySize: props.memoryMib ?? DEFAULT_MEMORY_MIB,
+      timeout: props.timeout,
+      role: this.role,
+      logGroup: this.logGroup,
+      loggingFormat: LoggingFormat.JSON,
+      tracing: Tracing.ACTIVE,
+      awsSdkConnectionReuse: false, // A variable for the SDK before this one.
+      environment: {
+        ...environmentOf(config, table),
+        ...(props.mapsErrors !== false && { NODE_OPTIONS: '--enable-source-maps' }),
+        ...props.environment,
+      },
+      bundling: {
+        ...BUNDLING,
+        mainFields: [...BUNDLING.mainFields],
+        externalModules: [...BUNDLING.externalModules],
+        format: OutputFormat.CJS,
+      },
+      ...(props.retryAttempts === undefined ? {} : { retryAttempts: props.retryAttempts }),
+    });
+    Validations.of(this).acknowledge(
+      { id: 'AwsSolutions-IAM5[Resource::*]', reason: 'Traces: xray:PutTraceSegments and xray:PutTelemetryRecords know no resource.' },
+      { id: 'AwsSolutions-L1', reason: 'Node 22 is what the versions of the SDK and of middy here are made for, and AWS supports it.' },
+    );
+  }
+
+  private mayLog(): PolicyStatement {
+    // Streams are in the group's ARN with `:*`, which the group's own ARN ends with.
+    return new PolicyStatement({
+      sid: 'Log',
+      actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+      resources: [this.logGroup.logGroupArn],
+    });
+  }
+}
+
+const environmentOf = (config: Config, table: TableV2): Record<string, string> => ({
+  TABLE_NAME: table.tableName,
+  SERVICE_NAME: serviceName(config.stage),
+  HOLD_PERCENTAGE: config.holdPercentage,
+  RECONCILIATION_TIMEOUT_SECONDS: String(config.reconciliationTimeoutSeconds),
+});
+
+/** Allows a function to read the one secret of this name, of which only it knows the key. */
+export const mayReadSecret = (scope: Construct, secretName: string): PolicyStatement =>
+  new PolicyStatement({
+    sid: 'AdvisorKey',
+    actions: ['secretsmanager:GetSecretValue'],
+    // Secrets Manager adds a hyphen and six characters to a name.
+    resources: [
+      Stack.of(scope).formatArn({
+        service: 'secretsmanager',
+        resource: 'secret',
+        resourceName: `${secretName}-??????`,
+        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+      }),
+    ],
+  });

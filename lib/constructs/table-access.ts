@@ -1,0 +1,94 @@
+// What each function does to the table, in the words of IAM: an action, and the partition keys that it may be done to.
+//
+// A transaction is authorised by the actions in it: each Put needs PutItem, each Update UpdateItem, each Delete DeleteItem.
+// test/infra/table-access.test.ts holds what the functions really send against these lines.
+import type { TableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import {
+  ACCOUNT_DIRECTORY,
+  accountKey,
+  announcedKey,
+  CLUSTER_DIRECTORY,
+  countedKey,
+  HOLDS_OF_ACCOUNT,
+  holdKey,
+  type IndexName,
+  jobPartition,
+  ledgerMonth,
+  OPEN_HOLDS_BY_EXPIRY,
+  OPEN_HOLDS_OF_CLUSTER,
+  PARTITION_DIRECTORY,
+  usageMonth,
+} from '#contract/table';
+
+const ACCOUNT = accountKey('*').pk;
+const HOLD = holdKey('*').pk;
+const LEDGER = ledgerMonth({ account: '*', month: '*' });
+const COUNTED = countedKey('*').pk;
+const ANNOUNCED = announcedKey('*').pk;
+const USAGE = usageMonth({ account: '*', month: '*' });
+const JOB = jobPartition({ cluster: '*', jobId: '*' });
+
+export type ServiceFunctionName = 'submit' | 'agent' | 'admin' | 'expire' | 'job-ended' | 'stream' | 'audit';
+
+type ItemAction = 'GetItem' | 'BatchGetItem' | 'Query' | 'PutItem' | 'UpdateItem' | 'DeleteItem';
+
+export interface Access extends Readonly<Partial<Record<ItemAction, readonly string[]>>> {
+  /** Indexes that are queried. They hold keys only. */
+  readonly indexes?: readonly IndexName[];
+}
+
+/** Whatever books: the account's columns change, the hold and its runs are put, and the entry is put. No entry is ever changed. */
+const BOOKING = { UpdateItem: [ACCOUNT], PutItem: [HOLD, LEDGER] } as const;
+
+export const TABLE_ACCESS: Readonly<Record<ServiceFunctionName, Access>> = {
+  submit: { GetItem: [ACCOUNT, HOLD, PARTITION_DIRECTORY], Query: [JOB], ...BOOKING },
+  agent: {
+    GetItem: [ACCOUNT, HOLD, PARTITION_DIRECTORY],
+    BatchGetItem: [HOLD],
+    Query: [HOLD, JOB, CLUSTER_DIRECTORY],
+    indexes: [OPEN_HOLDS_OF_CLUSTER],
+    UpdateItem: BOOKING.UpdateItem,
+    PutItem: [...BOOKING.PutItem, JOB, CLUSTER_DIRECTORY],
+  },
+  admin: {
+    GetItem: [ACCOUNT, HOLD, PARTITION_DIRECTORY],
+    BatchGetItem: [ACCOUNT, HOLD],
+    Query: [ACCOUNT, ACCOUNT_DIRECTORY, LEDGER, USAGE, HOLD, PARTITION_DIRECTORY],
+    indexes: [HOLDS_OF_ACCOUNT, OPEN_HOLDS_BY_EXPIRY],
+    UpdateItem: [ACCOUNT],
+    PutItem: [ACCOUNT, ACCOUNT_DIRECTORY, LEDGER, PARTITION_DIRECTORY],
+    DeleteItem: [ACCOUNT, ACCOUNT_DIRECTORY, PARTITION_DIRECTORY],
+  },
+  expire: { GetItem: [HOLD, CLUSTER_DIRECTORY], Query: [CLUSTER_DIRECTORY], indexes: [OPEN_HOLDS_BY_EXPIRY], ...BOOKING },
+  'job-ended': { GetItem: [HOLD, PARTITION_DIRECTORY], Query: [JOB], ...BOOKING },
+  stream: { GetItem: [ANNOUNCED], UpdateItem: [USAGE], PutItem: [COUNTED, ANNOUNCED] },
+  audit: {
+    GetItem: [ACCOUNT, HOLD],
+    BatchGetItem: [ACCOUNT, HOLD],
+    Query: [ACCOUNT_DIRECTORY, LEDGER, HOLD],
+    indexes: [HOLDS_OF_ACCOUNT],
+  },
+};
+
+/** One statement for each action, and one for the indexes. */
+export const tableStatements = (table: TableV2, { indexes, ...actions }: Access): PolicyStatement[] => [
+  ...Object.entries(actions).map(
+    ([action, keys]) =>
+      new PolicyStatement({
+        sid: action,
+        actions: [`dynamodb:${action}`],
+        resources: [table.tableArn],
+        conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': [...keys] } },
+      }),
+  ),
+  ...(indexes === undefined
+    ? []
+    : [
+        new PolicyStatement({
+          sid: 'QueryIndex',
+          actions: ['dynamodb:Query'],
+          resources: indexes.map((index) => `${table.tableArn}/index/${index}`),
+        }),
+      ]),
+];

@@ -1,0 +1,21 @@
+// What must outlive everything else: the table.
+import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import type { TableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import type { Construct } from 'constructs';
+import { type Config, DISPOSABLE_STAGE } from '#lib/config';
+import { BudgetTable } from '#lib/constructs/budget-table';
+
+export interface DataStackProps extends StackProps {
+  readonly config: Config;
+}
+
+export class DataStack extends Stack {
+  readonly table: TableV2;
+
+  constructor(scope: Construct, id: string, { config, ...props }: DataStackProps) {
+    const disposable = config.stage === DISPOSABLE_STAGE;
+    super(scope, id, { description: `asbb ${config.stage}: the table with all money`, terminationProtection: !disposable, ...props });
+    this.table = new BudgetTable(this, 'Budget', { tableName: `asbb-${config.stage}`, disposable }).table;
+    new CfnOutput(this, 'TableName', { value: this.table.tableName });
+  }
+}

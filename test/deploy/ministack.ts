@@ -1,0 +1,131 @@
+// A local AWS on a free port: MiniStack, in a Python environment of its own outside of the checkout, made once.
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const ROOT = join(import.meta.dirname, '../..');
+const MINISTACK = 'ministack==1.4.21';
+const READY_MS = 60_000;
+const POLL_MS = 200;
+/** CDK builds, publishes and waits; on a busy machine that takes minutes. */
+const CDK_MS = 600_000;
+
+export const ACCOUNT = '000000000000';
+export const REGION = 'us-east-1';
+
+export interface MiniStack {
+  readonly url: string;
+  /** What any client of AWS needs in its environment to come here. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** `cdk ARGS`, against it. @returns all that it said; throws what it said if it failed */
+  cdk(...args: string[]): Promise<string>;
+  /** An API of its API Gateway, by the `ApiEndpoint` that was given out. */
+  endpointOf(apiEndpoint: string): string;
+  stop(): Promise<void>;
+}
+
+/** Why it cannot be here, or undefined. */
+export const missingForMiniStack = (): string | undefined =>
+  command() === undefined ? `Python 3 with venv and pip, and ${MINISTACK} from PyPI` : undefined;
+
+const command = (): string | undefined => {
+  const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'asbb', MINISTACK);
+  const path = join(folder, 'bin/ministack');
+  if (existsSync(path)) return path;
+  mkdirSync(join(folder, '..'), { recursive: true });
+  const made = spawnSync('python3', ['-m', 'venv', folder], { stdio: 'ignore' }).status === 0;
+  if (made && spawnSync(join(folder, 'bin/pip'), ['install', '--quiet', MINISTACK], { stdio: 'ignore' }).status === 0) return path;
+  rmSync(folder, { recursive: true, force: true });
+  return undefined;
+};
+
+export const startMiniStack = async (): Promise<MiniStack> => {
+  const path = command();
+  if (path === undefined) throw new Error(`there is no MiniStack here: it needs ${missingForMiniStack()}`);
+  const folder = mkdtempSync(join(tmpdir(), 'asbb-ministack-'));
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const log = join(folder, 'log');
+  const own = {
+    BIND_HOST: '127.0.0.1',
+    GATEWAY_PORT: String(port),
+    TMPDIR: folder,
+    STATE_DIR: join(folder, 'state'),
+    S3_DATA_DIR: join(folder, 's3'),
+  };
+  const server = spawn(path, {
+    cwd: folder,
+    env: { ...process.env, ...own, LOG_LEVEL: 'WARNING' },
+    stdio: ['ignore', openSync(log, 'w'), openSync(log, 'a')],
+  });
+  const stop = async (): Promise<void> => {
+    await end(server);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await ready(url, server);
+  } catch (cause) {
+    const said = readFileSync(log, 'utf8');
+    await stop();
+    throw new Error(`MiniStack did not start: ${said}`, { cause });
+  }
+  const environment = {
+    AWS_ACCESS_KEY_ID: 'test',
+    AWS_SECRET_ACCESS_KEY: 'test',
+    AWS_REGION: REGION,
+    AWS_DEFAULT_REGION: REGION,
+    AWS_ENDPOINT_URL: url,
+    AWS_ENDPOINT_URL_S3: url,
+    AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
+  };
+  return {
+    url,
+    environment,
+    cdk: async (...args) => {
+      const env = { ...process.env, ...environment, CDK_DISABLE_CLI_TELEMETRY: 'true', CDK_DISABLE_VERSION_CHECK: '1' };
+      const all = ['cdk', ...args, '--output', join(folder, 'cdk.out'), '--no-color'];
+      const options = { cwd: ROOT, env, timeout: CDK_MS, maxBuffer: 1 << 26 };
+      const { stdout, stderr } = await promisify(execFile)('npx', all, options);
+      return `${stdout}${stderr}`;
+    },
+    // Its host names are for a resolver that nobody has; the same API has a path, too.
+    endpointOf: (apiEndpoint) => `${url}/_aws/execute-api/${new URL(apiEndpoint).hostname.split('.')[0]}/$default`,
+    stop,
+  };
+};
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  if (typeof address !== 'object' || address === null) throw new Error('no port is free');
+  return address.port;
+};
+
+const ready = async (url: string, server: ChildProcess): Promise<void> => {
+  for (let waited = 0; waited < READY_MS; waited += POLL_MS) {
+    if (server.exitCode !== null) throw new Error(`it ended with status ${server.exitCode}`);
+    const isUp = await fetch(`${url}/_ministack/health`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+    if (isUp) return;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  throw new Error(`it was not ready within ${READY_MS} ms`);
+};
+
+/** By its own id, and only it. */
+const end = async (server: ChildProcess): Promise<void> => {
+  if (server.exitCode !== null) return;
+  const ended = once(server, 'exit');
+  server.kill('SIGTERM');
+  const forced = setTimeout(() => server.kill('SIGKILL'), 10_000);
+  await ended;
+  clearTimeout(forced);
+};

@@ -1,0 +1,52 @@
+// The functions' code as it is deployed: small enough, and whole.
+import { execFileSync } from 'node:child_process';
+import { readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Bundle, bundled } from '#test/infra/bundle';
+import { ofType, PATIENCE_MS, type Synthesised, synthesised } from '#test/infra/synth';
+
+const MAX_SUBMIT_BYTES = 600_000;
+
+let stacks: Synthesised;
+let submit: Bundle;
+beforeAll(async () => {
+  stacks = synthesised({ bundle: true });
+  submit = await bundled({ entryPoints: ['lambdas/http/submit-function.ts'] }, join(stacks.folder, 'submit'));
+}, PATIENCE_MS);
+afterAll(() => rmSync(stacks.folder, { recursive: true }));
+
+/** Name and code of each function. */
+const functions = (): [string, string][] =>
+  ofType(stacks, 'AWS::Lambda::Function').map(([, { Properties }]) => [
+    Properties.FunctionName,
+    join(stacks.folder, `asset.${Properties.Code.S3Key.replace('.zip', '')}`, 'index.js'),
+  ]);
+
+describe('the bundles', () => {
+  it(`keep submit below ${MAX_SUBMIT_BYTES} bytes, its catalogue of prices included`, () => {
+    const sizes = functions().map(([name, file]) => [name, statSync(file).size] as const);
+    for (const [name, bytes] of sizes) process.stdout.write(`bundle ${name}: ${bytes} bytes\n`);
+    const [largest] = [...submit.parts];
+    for (const [part, bytes] of [...submit.parts].slice(0, 12)) process.stdout.write(`  in submit: ${bytes} bytes of ${part}\n`);
+    expect(largest?.[1]).toBeGreaterThan(0);
+    expect(Object.fromEntries(sizes)['asbb-test-submit']).toBeLessThanOrEqual(MAX_SUBMIT_BYTES);
+    expect(submit.parts.get('the catalogue of prices')).toBeGreaterThan(40_000);
+  });
+
+  it('are what the benchmark measures', () => {
+    const file = Object.fromEntries(functions())['asbb-test-submit'] ?? '';
+    expect(readFileSync(submit.file, 'utf8')).toBe(readFileSync(file, 'utf8'));
+  });
+
+  it('have no client in submit but that of the table', () => {
+    expect([...submit.parts.keys()].filter((part) => part.startsWith('@aws-sdk/client-'))).toEqual(['@aws-sdk/client-dynamodb']);
+  });
+
+  it.each(['submit', 'agent', 'admin', 'expire', 'job-ended', 'stream', 'audit'])('of %s loads, and has a handler', (name) => {
+    const file = Object.fromEntries(functions())[`asbb-test-${name}`] ?? '';
+    const env = { PATH: process.env.PATH, AWS_REGION: 'eu-central-1', TABLE_NAME: 'none', EVENT_BUS_NAME: 'none' };
+    const program = 'process.stdout.write(typeof require(process.argv[1]).handler)';
+    expect(execFileSync(process.execPath, ['-e', program, file], { encoding: 'utf8', env })).toBe('function');
+  });
+});
