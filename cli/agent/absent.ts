@@ -171,17 +171,10 @@ const close = async (
   const lost = [...sightingsOf(tracked, mine).values()];
   if (lost.length === 0 && mine.length === 0 && mayHaveRunUnseen(parts, tracked)) return; // Nobody knows what it cost: its hold expires.
   const again = { ...parts, send: parts.direct, booked: parts.booked.untold() };
-  await settleRuns(
-    desk,
-    again,
-    mine.flatMap((row) => endedRunOf(desk.settings.cluster, row) ?? []),
-  );
-  if (lost.length > 0)
-    await settleRuns(
-      desk,
-      again,
-      lost.map((sighting) => runOfLost(desk, tracked, sighting)),
-    );
+  const accounted = mine.flatMap((row) => endedRunOf(desk.settings.cluster, row) ?? []);
+  const runs = [...accounted, ...lost.map((sighting) => runOfLost(desk, tracked, sighting))];
+  // A run that could not be booked now has nobody to ask for it once its hold is closed and forgotten.
+  if ((await settleRuns(desk, again, runs)) > 0) return;
   const hold = await attempt(
     desk,
     () => desk.api.request('showHold', { path: { hold_id: holdId }, query: { limit: '1' } }),
@@ -212,7 +205,7 @@ const sightingsOf = (tracked: TrackedHold, rows: readonly AccountedRun[]): Map<s
 };
 
 /** Charged until it was first missed, but nobody's absence makes it longer than Slurm would have let it run. */
-export const runOfLost = (desk: Desk, tracked: TrackedHold, sighting: Sighting): EndedRun => {
+const runOfLost = (desk: Desk, tracked: TrackedHold, sighting: Sighting): EndedRun => {
   const missedAt = Math.floor((tracked.absentSinceMs ?? desk.now()) / 1000) satisfies EpochSeconds;
   const limitAt = tracked.wallTimeSeconds === 0 ? missedAt : sighting.startedAt + tracked.wallTimeSeconds;
   return runOfSighting(desk.settings.cluster, {

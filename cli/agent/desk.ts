@@ -67,7 +67,7 @@ export const endsThePass = (error: unknown): boolean =>
   error instanceof CommandError && (error.exitCode === EXIT.unreachable || error.exitCode === EXIT.notAuthorised);
 
 /** The API could not do it now; nothing is wrong with the request. */
-export const isForLater = (error: unknown): boolean => error instanceof ApiError && LATER.has(error.code);
+const isForLater = (error: unknown): boolean => error instanceof ApiError && LATER.has(error.code);
 
 export const codeOf = (error: unknown): string | undefined => (error instanceof ApiError ? error.code : undefined);
 

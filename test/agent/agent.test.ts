@@ -128,6 +128,22 @@ describe('a job that the plugin let in', () => {
     await expectSettled();
   });
 
+  it('whose run the API cannot book now keeps its hold until it can', async () => {
+    const jobId = await submitted();
+    world.sim.start(jobId);
+    await passes(2, 100);
+    world.sim.end(jobId, 'COMPLETED');
+    const busy = { error: { code: 'account_contended', message: 'try again' }, request_id: 'test' };
+    world.service.around(async ({ body }, serve) =>
+      body.includes('"elapsed_seconds"') ? new Response(JSON.stringify(busy), { status: 503 }) : serve(),
+    );
+    await passes(6, ORPHAN_AFTER_SECONDS);
+    expect(await world.account()).toMatchObject({ held: 6_000_000n, used: 0n });
+    world.service.around((_, serve) => serve());
+    await passes(6, ORPHAN_AFTER_SECONDS);
+    await expectSettled();
+  });
+
   it('is settled though its row comes an hour late', async () => {
     const jobId = await submitted();
     world.sim.start(jobId);

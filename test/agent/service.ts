@@ -14,7 +14,7 @@ import { submitRoutes } from '#http/submit';
 import { SETTINGS } from '#test/http/api';
 
 /** A request, before and after it is served. */
-export type Around = (operation: { method: string; path: string }, serve: () => Promise<Response>) => Promise<Response>;
+export type Around = (operation: { method: string; path: string; body: string }, serve: () => Promise<Response>) => Promise<Response>;
 
 export interface TestService {
   readonly api: ApiClient;
@@ -73,7 +73,7 @@ export const createService = (nowMs: () => number): TestService => {
     requests.push(
       `${init.method ?? 'GET'} ${path.replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/, 'HOLD')}${url.search.replace(/&?limit=\d+/, '')}`,
     );
-    return around({ method: init.method ?? 'GET', path }, () => serve(url, init));
+    return around({ method: init.method ?? 'GET', path, body: String(init.body ?? '') }, () => serve(url, init));
   };
   return {
     api: createApiClient({ endpoint: 'http://127.0.0.1:8080', fetch: fetchLike as typeof fetch, now: nowMs }),
