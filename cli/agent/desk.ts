@@ -94,6 +94,16 @@ export const attempt = async <T>(
   }
 };
 
+/** Ask, and tell a refusal, which is an answer too, from an API that could not say anything now. */
+export const answerOf = async <T extends object>(desk: Desk, work: () => Promise<T>): Promise<T | 'refused' | 'later'> => {
+  let outcome: 'refused' | 'later' = 'later';
+  const answer = await attempt(desk, work, () => {
+    outcome = 'refused';
+    return undefined;
+  });
+  return answer ?? outcome;
+};
+
 /** Side by side, but never more than so many: holds of one account conflict with each other. */
 export const inParallel = async <T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> => {
   let next = 0;

@@ -1,6 +1,6 @@
 // Jobs in the queue: each guarded one has an open hold that is bound to it, large enough, and not about to expire.
 import { type Adjustment, makeFollow } from '#cli/agent/adjust';
-import { attempt, type Desk, inParallel } from '#cli/agent/desk';
+import { answerOf, attempt, type Desk, inParallel } from '#cli/agent/desk';
 import { forcedIdOf, MAX_FORCED_PER_JOB } from '#cli/agent/forced-id';
 import { type Holds, holdIdOf, type RunOver, sight, submittedAtOf, type TrackedHold } from '#cli/agent/holds';
 import type { QueuedJob } from '#cli/agent/ports';
@@ -95,16 +95,9 @@ const jobOf = (desk: Desk, { id, jobs }: Submission) => ({
 
 /** False: the hold is not for this job. */
 const bind = async (desk: Desk, parts: KeepParts, holdId: string, submission: Submission): Promise<boolean> => {
-  let isRefused = false;
-  const hold = await attempt(
-    desk,
-    () => desk.api.request('bindHold', { path: { hold_id: holdId }, body: jobOf(desk, submission) }),
-    () => {
-      isRefused = true;
-      return undefined;
-    },
-  );
-  if (hold === undefined) return !isRefused;
+  const body = jobOf(desk, submission);
+  const hold = await answerOf(desk, () => desk.api.request('bindHold', { path: { hold_id: holdId }, body }));
+  if (typeof hold === 'string') return hold === 'later';
   desk.counts.bound += 1;
   const tracked = parts.holds.track(hold);
   if (tracked !== undefined) await keep(desk, parts, tracked, submission);

@@ -1,6 +1,6 @@
 // Whose a run is: the hold that its job was bound to. A run is booked once for each hold, so the answer must be the same each
 // time that its row is read, by another agent too, and after a site's script has overwritten its admin_comment.
-import { attempt, type Desk } from '#cli/agent/desk';
+import { answerOf, type Desk } from '#cli/agent/desk';
 import { forcedIdOf, isForcedId, MAX_FORCED_PER_JOB } from '#cli/agent/forced-id';
 import type { Holds, TrackedHold } from '#cli/agent/holds';
 import type { EpochSeconds } from '#cli/agent/ports';
@@ -80,16 +80,8 @@ const othersOf = (desk: Desk, { booked }: WhoseParts, { run, owner: { holdId } }
 };
 
 const isBooked = async (desk: Desk, { holdId, runId }: { holdId: string; runId: string }): Promise<boolean | 'later'> => {
-  let isUnknown = false;
-  const run = await attempt(
-    desk,
-    () => desk.api.request('showRun', { path: { hold_id: holdId, run_id: runId } }),
-    () => {
-      isUnknown = true;
-      return undefined;
-    },
-  );
-  return run === undefined && !isUnknown ? 'later' : run !== undefined;
+  const run = await answerOf(desk, () => desk.api.request('showRun', { path: { hold_id: holdId, run_id: runId } }));
+  return run === 'later' ? 'later' : run !== 'refused';
 };
 
 const ownerOf = ({ holds }: WhoseParts, holdId: string): Owner => ({ holdId, tracked: holds.get(holdId) });
@@ -100,41 +92,19 @@ const isOwed = (desk: Desk, { adoptedAt }: WhoseParts, run: EndedRun): boolean =
 
 /** Of this very submission: an earlier job of the same number is another job. */
 const linkOf = async (desk: Desk, { submissionId, submittedAt }: EndedRun): Promise<string | undefined | 'later'> => {
-  let isUnknown = false;
-  const link = await attempt(
-    desk,
-    () =>
-      desk.api.request('showJob', {
-        path: { cluster: desk.settings.cluster, job_id: submissionId },
-        query: { submitted_at: isoOf(submittedAt) },
-      }),
-    () => {
-      isUnknown = true;
-      return undefined;
-    },
-  );
-  if (link === undefined) return isUnknown ? undefined : 'later';
-  return Date.parse(link.submitted_at) === submittedAt * 1000 ? link.hold_id : undefined;
+  const path = { cluster: desk.settings.cluster, job_id: submissionId };
+  const link = await answerOf(desk, () => desk.api.request('showJob', { path, query: { submitted_at: isoOf(submittedAt) } }));
+  if (link === 'later') return 'later';
+  return link !== 'refused' && Date.parse(link.submitted_at) === submittedAt * 1000 ? link.hold_id : undefined;
 };
 
 /** False: the API could not do it now. A hold that cannot be bound has ended, and is booked against as it is. */
 const bound = async (desk: Desk, { holds }: WhoseParts, { holdId, run }: { holdId: string; run: EndedRun }): Promise<boolean> => {
-  let isRefused = false;
-  const hold = await attempt(
-    desk,
-    () =>
-      desk.api.request('bindHold', {
-        path: { hold_id: holdId },
-        body: { cluster: desk.settings.cluster, job_id: run.submissionId, submitted_at: isoOf(run.submittedAt) },
-      }),
-    () => {
-      isRefused = true;
-      return undefined;
-    },
-  );
-  if (hold !== undefined) {
-    desk.counts.bound += 1;
-    holds.track(hold);
-  }
-  return hold !== undefined || isRefused;
+  const body = { cluster: desk.settings.cluster, job_id: run.submissionId, submitted_at: isoOf(run.submittedAt) };
+  const hold = await answerOf(desk, () => desk.api.request('bindHold', { path: { hold_id: holdId }, body }));
+  if (hold === 'later') return false;
+  if (hold === 'refused') return true;
+  desk.counts.bound += 1;
+  holds.track(hold);
+  return true;
 };
