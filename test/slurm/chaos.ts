@@ -58,7 +58,7 @@ export const runChaos = async (plan: Plan, say: (line: string) => void = () => u
     await twoPassesAfterOrphans(bed);
     const withLiveJobs = await verifyHolds(bed);
     for (const problem of withLiveJobs.problems) say(`PROBLEM with live jobs: ${problem}`);
-    if (withLiveJobs.problems.length > 0) say(await circumstances(bed));
+    if (withLiveJobs.problems.length > 0) say(await circumstances(bed, withLiveJobs.problems));
     await drain(bed, 'all', failedStarts);
     await twoPassesAfterOrphans(bed);
     await operator.end();
@@ -79,13 +79,26 @@ export const runChaos = async (plan: Plan, say: (line: string) => void = () => u
 };
 
 /** For whoever looks for the cause. */
-const circumstances = async ({ cluster, folder }: Bed): Promise<string> => {
+const circumstances = async ({ cluster, budget, folder }: Bed, problems: readonly string[]): Promise<string> => {
+  const jobs: string[] = [];
+  for (const [, holdId = '', jobId = ''] of problems.join('\n').matchAll(/"hold_id":"([^"]+)","job_id":"(\d+)"/g)) {
+    const rows = await cluster.asRoot('sacct', [
+      '-X',
+      '-D',
+      '-P',
+      '-j',
+      jobId,
+      '-o',
+      'DBIndex,JobIDRaw,JobID,State,Submit,Start,End,Partition,AdminComment',
+    ]);
+    jobs.push(rows.stdout, JSON.stringify(await budget.hold(holdId), null, 1));
+  }
   const health = readFileSync(`${stateFile(folder)}.health`, 'utf8');
   const config = (await cluster.asRoot('scontrol', ['show', 'config'])).stdout.match(/^BOOT_TIME.*$/m)?.[0];
   const backlog = (await cluster.asRoot('sdiag', [])).stdout.match(/DBD Agent queue size.*/)?.[0];
   const log = readFileSync(join(folder, 'log/agent.out'), 'utf8').slice(-3000);
   const state = readFileSync(stateFile(folder), 'utf8').slice(0, 8000);
-  return [new Date().toISOString(), config, backlog, health, log, state].join('\n');
+  return [new Date().toISOString(), config, backlog, health, log, state, ...jobs].join('\n');
 };
 
 const seconds = (since: number): number => Math.round((Date.now() - since) / 1000);
