@@ -125,7 +125,7 @@ const typesOf = ({ partition, types, untyped }: Said, existing: PartitionAnswer 
   if (types.length === 0 && existing !== undefined) return undefined; // A flat rate.
   const who = untyped.length === 0 ? '' : ` (${namesOf(untyped)})`;
   throw usageError(
-    `nothing says which instances are the nodes of partition ${partition}${who}: give the file that they are started by, like fleet-config.json, or 'asbb partition set ${partition} --types'`,
+    `nothing says which instances are the nodes of partition ${partition}${who}: give the file that they are started by, like fleet-config.json, use 'asbb partition set ${partition} --types', or leave it out with --partition`,
   );
 };
 

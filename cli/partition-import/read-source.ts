@@ -28,19 +28,36 @@ export const readSource = async (content: Content): Promise<SourceFacts> => {
 };
 
 const parseJson = ({ file, text }: Content): unknown => {
+  const problem = problemOf(text);
+  if (problem === undefined) return JSON.parse(text);
+  throw wrongIn(file, lineOf(text), `is not JSON (${problem})`);
+};
+
+const problemOf = (text: string): string | undefined => {
   try {
-    return JSON.parse(text);
+    JSON.parse(text);
+    return undefined;
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw wrongIn(file, lineOf(message, text), `is not JSON (${message})`);
+    return error instanceof Error ? error.message : String(error);
   }
 };
 
-/** V8 names a position, but not in every message. */
-const lineOf = (message: string, text: string): number | undefined => {
-  if (message.startsWith('Unexpected end')) return text.split('\n').length;
-  const position = /at position (\d+)/.exec(message)?.[1];
-  return position === undefined ? undefined : text.slice(0, Number(position)).split('\n').length;
+/** The first line that no further line could mend. Not every message of V8's has a position, and no token goes over a line's end. */
+const lineOf = (text: string): number => {
+  const lines = text.split('\n');
+  let [good, bad] = [0, lines.length];
+  while (bad - good > 1) {
+    const middle = Math.floor((good + bad) / 2);
+    const prefix = lines.slice(0, middle).join('\n').trimEnd();
+    if (isOnlyUnfinished(prefix)) good = middle;
+    else bad = middle;
+  }
+  return bad;
+};
+
+const isOnlyUnfinished = (text: string): boolean => {
+  const problem = problemOf(text);
+  return problem === undefined || problem.startsWith('Unexpected end') || Number(/at position (\d+)/.exec(problem)?.[1]) >= text.length;
 };
 
 const parseYaml = async ({ file, text }: Content): Promise<unknown> => {

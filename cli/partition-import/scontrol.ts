@@ -51,12 +51,11 @@ const recordsOf = (text: string, file: string): { records: Reading[]; selectType
       inConfig = true;
       values = undefined;
     } else if (line.trim() === '') {
-      values = undefined;
-      continue;
+      continue; // Slurm 24.11 has one within a node whose instance type is known.
     } else if (inConfig) {
       selectType = /^SelectType\s*=\s*(\S+)/.exec(line)?.[1] ?? selectType;
       continue;
-    } else if (values === undefined) {
+    } else if (values === undefined || !/^\s/.test(line)) {
       throw wrongIn(file, index + 1, "is no line of 'scontrol show node', 'show partition' or 'show config'");
     }
     if (values !== undefined) readLine(line.trim(), values);
@@ -73,7 +72,7 @@ const readLine = (line: string, values: Map<string, string>): void => {
   if (from === -1) return;
   let words = ` ${line.slice(from).trim()}`;
   // In one line these come behind the words; nothing but them can end it.
-  const instance = / InstanceId=\S* +InstanceType=(\S*)(?: ReservationName=\S*)?$/.exec(words);
+  const instance = /(?: InstanceId=\S*)? InstanceType=(\S*)(?: ReservationName=\S*)?$/.exec(words);
   if (instance !== null) {
     values.set('InstanceType', instance[1] ?? '');
     words = words.slice(0, instance.index);
