@@ -1,6 +1,6 @@
 // Holds whose jobs are not in the queue: orphans, which never had one, and holds whose job is gone. Money goes back only on
 // Slurm's positive word, never because a command failed or a row is late.
-import { attempt, type Desk, inParallel } from '#cli/agent/desk';
+import { answerOf, attempt, type Desk, inParallel } from '#cli/agent/desk';
 import type { Sighting, TrackedHold } from '#cli/agent/holds';
 import type { AccountedRun, EpochSeconds, OnBadLine, Slurm } from '#cli/agent/ports';
 import { type EndedRun, endedRunOf, runOfSighting, wireRestOf } from '#cli/agent/runs';
@@ -148,7 +148,8 @@ const closeOrWait = async (
   if (absentMs >= desk.settings.orphanAfterMs) {
     // Slurm has just started, or has not told slurmdbd all: that is over soon, and then nothing is to wait for any more.
     if (!(await parts.positiveWord())) return;
-    await close(desk, parts, { tracked, rows });
+    // So is what the API could not do just now.
+    if ((await close(desk, parts, { tracked, rows })) === 'later') return;
   }
   tracked.looks += 1;
   const wait = Math.min(LONGEST_LOOK_AFTER_MS, FIRST_LOOK_AFTER_MS * 2 ** (tracked.looks - 1));
@@ -160,29 +161,27 @@ const closeOrWait = async (
 /**
  * Book runs that were seen and never accounted for, and give the rest back. What was put on a bus may have been lost there, so
  * all that is known of the job is told to the API itself: what it has booked is not booked again.
+ * @returns `later` if the API could not do it now
  */
 const close = async (
   desk: Desk,
   parts: AbsentParts,
   { tracked, rows }: { tracked: TrackedHold; rows: readonly AccountedRun[] },
-): Promise<void> => {
+): Promise<'done' | 'later'> => {
   const { holdId } = tracked;
   const mine = rows.filter((row) => parts.holds.ofRun(row) === tracked);
   const lost = [...sightingsOf(tracked, mine).values()];
-  if (lost.length === 0 && mine.length === 0 && mayHaveRunUnseen(parts, tracked)) return; // Nobody knows what it cost: its hold expires.
+  if (lost.length === 0 && mine.length === 0 && mayHaveRunUnseen(parts, tracked)) return 'done'; // Nobody knows what it cost: its hold expires.
   const again = { ...parts, send: parts.direct, booked: parts.booked.untold() };
   const accounted = mine.flatMap((row) => endedRunOf(desk.settings.cluster, row) ?? []);
   const runs = [...accounted, ...lost.map((sighting) => runOfLost(desk, tracked, sighting))];
   // A run that could not be booked now has nobody to ask for it once its hold is closed and forgotten.
-  if ((await settleRuns(desk, again, runs)) > 0) return;
-  const hold = await attempt(
-    desk,
-    () => desk.api.request('showHold', { path: { hold_id: holdId }, query: { limit: '1' } }),
-    () => undefined,
-  );
-  if (hold === undefined) return;
-  if (hold.state === 'open') await settleRest(desk, parts, { hold, tracked });
-  else parts.holds.forget(holdId);
+  if ((await settleRuns(desk, again, runs)) > 0) return 'later';
+  const hold = await answerOf(desk, () => desk.api.request('showHold', { path: { hold_id: holdId }, query: { limit: '1' } }));
+  if (hold === 'later') return 'later';
+  if (hold !== 'refused' && hold.state === 'open') return settleRest(desk, parts, { hold, tracked });
+  parts.holds.forget(holdId);
+  return 'done';
 };
 
 /** Without slurmdbd, a job that waited when it was last seen may have run and ended before the look that missed it. */
@@ -221,20 +220,24 @@ const settleRest = async (
   desk: Desk,
   { holds, direct }: AbsentParts,
   { hold, tracked }: { hold: HoldDetailAnswer; tracked: TrackedHold },
-): Promise<void> => {
+): Promise<'done' | 'later'> => {
   const tasks = Math.max(1, hold.tasks - hold.tasks_ended);
   const rest = wireRestOf(desk.settings.cluster, { holdId: tracked.holdId, jobId: tracked.submissionId, tasks });
+  let outcome: 'done' | 'later' = 'later';
   await attempt(
     desk,
     async () => {
       const [answer] = await direct(tracked.holdId, [rest]);
+      outcome = 'done';
       desk.counts.closed += 1;
       if (answer === undefined || answer.hold_state !== 'open') holds.forget(tracked.holdId);
     },
     (code, error) => {
+      outcome = 'done';
       if (code === 'hold_closed' || code === 'hold_not_found') holds.forget(tracked.holdId);
       else
         desk.keepAside({ reason: `hold ${tracked.holdId} of job ${tracked.submissionId} cannot be closed: ${error.message}`, entry: rest });
     },
   );
+  return outcome;
 };

@@ -1,7 +1,7 @@
 // Ended runs, booked against their holds: whose they are, whether they were the last, and in batches.
 import { makeFollow } from '#cli/agent/adjust';
 import { attempt, type Desk, inParallel } from '#cli/agent/desk';
-import { submittedAtOf } from '#cli/agent/holds';
+import { type Holds, submittedAtOf } from '#cli/agent/holds';
 import type { EpochSeconds } from '#cli/agent/ports';
 import { type EndedRun, isoOf, sightedRunIdOf, type WireRun, wireRunOf } from '#cli/agent/runs';
 import { countOfTasks, type Liveness, type Snapshot } from '#cli/agent/snapshot';
@@ -344,7 +344,18 @@ const note = async (
     tracked.sightings.delete(run.jobId);
   if (answer === undefined) return; // An event: nobody has answered yet.
   if (answer.hold_state !== 'open') holds.forget(holdId);
+  // The list of holds lags behind a bind, or the agent that asked for it died before its answer: somebody must close this one.
+  else if (tracked === undefined) await trackFound(desk, holds, holdId);
   if (answer.late && answer.actual_charge > 0) await mendLate(desk, { run, holdId });
+};
+
+const trackFound = async (desk: Desk, holds: Holds, holdId: string): Promise<void> => {
+  const hold = await attempt(
+    desk,
+    () => desk.api.request('showHold', { path: { hold_id: holdId }, query: { limit: '1' } }),
+    () => undefined,
+  );
+  if (hold !== undefined) holds.track(hold);
 };
 
 /**

@@ -193,6 +193,42 @@ describe('an array', () => {
     await expectSettled();
   });
 
+  it('whose rest the API could not give back just now has it back in the next pass', async () => {
+    const jobId = await submitted({ tasks: 4 });
+    await world.pass();
+    world.sim.cancelWaitingTask(jobId);
+    for (const _ of [1, 2, 3]) world.sim.start(jobId);
+    await passes(1, 100);
+    for (const _ of [1, 2, 3]) world.sim.end(jobId, 'COMPLETED');
+    const busy = { error: { code: 'account_contended', message: 'try again' }, request_id: 'test' };
+    world.service.around(async ({ body }, serve) =>
+      body.includes('-rest.') ? new Response(JSON.stringify(busy), { status: 503 }) : serve(),
+    );
+    await passes(4, ORPHAN_AFTER_SECONDS);
+    expect((await world.account()).held).toBe(6_000_000n);
+    world.service.around((_, serve) => serve());
+    await passes(1, 1);
+    await expectSettled();
+  });
+
+  it('whose hold was missing in the list of holds is closed all the same', async () => {
+    const jobId = await submitted({ tasks: 3 });
+    await world.pass();
+    world.sim.cancelWaitingTask(jobId);
+    for (const _ of [1, 2]) world.sim.start(jobId);
+    await passes(1);
+    for (const _ of [1, 2]) world.sim.end(jobId, 'COMPLETED');
+    world.killAgent();
+    world.service.around(async ({ path, method }, serve) =>
+      method === 'GET' && path === '/holds' ? new Response(JSON.stringify({ holds: [] })) : serve(),
+    );
+    await passes(1);
+    world.service.around((_, serve) => serve());
+    expect((await world.account()).held).toBe(6_000_000n);
+    await passes(3, ORPHAN_AFTER_SECONDS);
+    await expectSettled();
+  });
+
   it('of which the waiting rest was cancelled at once is one record of many tasks', async () => {
     const jobId = await submitted({ tasks: 5 });
     world.sim.start(jobId);
