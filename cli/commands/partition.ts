@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { createCommand, limitOption, type Shell } from '#cli/commands/command';
 import type { PartitionSetOptions } from '#cli/commands/run-partition';
+import type { PartitionImportOptions } from '#cli/commands/run-partition-import';
 
 const work = () => import('#cli/commands/run-partition');
 
@@ -13,7 +14,8 @@ export const partitionCommand = (shell: Shell): Command =>
     .addCommand(listCommand(shell))
     .addCommand(showCommand(shell))
     .addCommand(setCommand(shell))
-    .addCommand(deleteCommand(shell));
+    .addCommand(deleteCommand(shell))
+    .addCommand(importCommand(shell));
 
 const listCommand = (shell: Shell): Command =>
   createCommand('list', { summary: 'List all partitions', examples: ['asbb partition list', 'asbb partition list -o csv'] })
@@ -67,4 +69,23 @@ const deleteCommand = (shell: Shell): Command =>
     .argument('<name>', 'partition')
     .action((name: string, _options: object, command: Command) =>
       shell.run(command, async (context) => (await work()).runPartitionDelete(context, { name })),
+    );
+
+const importCommand = (shell: Shell): Command =>
+  createCommand('import', {
+    summary: "Model partitions by their cluster's own files; what these do not say stays as it is",
+    examples: [
+      'asbb partition import fleet-config.json --region us-east-1 --dry-run',
+      'asbb partition import partitions.json',
+      'asbb partition import fleet-config.json <(scontrol show node) <(scontrol show partition) <(scontrol show config)',
+    ],
+  })
+    .argument('<files...>', 'fleet-config.json, cluster configuration, partitions.json, ASBX YAML, output of scontrol show')
+    .option('--region <region>', 'AWS region of partitions for which no file says it')
+    .option('--partition <names>', 'only these, with commas between')
+    .option('--dry-run', 'show what would change, and change nothing')
+    .action((files: string[], options: Omit<PartitionImportOptions, 'files'>, command: Command) =>
+      shell.run(command, async (context) =>
+        (await import('#cli/commands/run-partition-import')).runPartitionImport(context, { ...options, files }),
+      ),
     );

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CLUSTER_NAME } from '#test/slurm/cluster';
 import type { Generation } from '#test/slurm/install';
+import { partitionsAreImported } from '#test/slurm/partition-import';
 import { PASS } from '#test/slurm/proxy';
 import { eventually } from '#test/slurm/shell';
 import { idOf, startTestbed, type Testbed } from '#test/slurm/testbed';
@@ -148,6 +149,8 @@ describe.each<[Generation, string]>([
     await eventually('descriptors are as few as before', () => measure().descriptors <= before.descriptors + 2, 10_000);
     expect(measure().rssKiB - before.rssKiB).toBeLessThan(2048);
   });
+
+  partitionsAreImported(() => bed, { hasInstanceType: true });
 
   it('slurmctld ends with status 0, and starts again', async () => {
     expect(await bed.cluster.stopController()).toBe(0);

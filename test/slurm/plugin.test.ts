@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CLUSTER_NAME } from '#test/slurm/cluster';
+import { partitionsAreImported } from '#test/slurm/partition-import';
 import { type Behaviour, PASS } from '#test/slurm/proxy';
 import { eventually, must, type Outcome } from '#test/slurm/shell';
 import { idOf, startTestbed, type Testbed } from '#test/slurm/testbed';
@@ -36,6 +37,8 @@ const spool = (): string => {
   const path = join(bed.cluster.folder, 'state/asbb.spool');
   return existsSync(path) ? readFileSync(path, 'utf8') : '';
 };
+
+partitionsAreImported(() => bed, { hasInstanceType: false });
 
 describe('a submission to a guarded partition', () => {
   it('runs when it is admitted, and carries asbb:<hold_id>', async () => {
