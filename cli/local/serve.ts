@@ -1,11 +1,10 @@
 // `asbb local`: the whole service on this machine. The same handlers as in AWS, over a real DynamoDB engine on a folder.
 import { inspect } from 'node:util';
-import { createCatalogue } from '#adapters/catalogue';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createBaseClient, createDocumentClient } from '#adapters/dynamo-client';
 import { createTable } from '#adapters/dynamo-table';
 import { createMemoryBudgets } from '#adapters/memory-budgets';
-import { createServices } from '#adapters/services';
+import { createServices, type Parts } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
 import type { BudgetStore, Services, Settings, Telemetry } from '#app/ports';
 import {
@@ -21,6 +20,7 @@ import { findJava, startDynamoDbLocal } from '#cli/local/dynamodb-local';
 import { createEventBus, type DeadLetter, type EventBus } from '#cli/local/event-bus';
 import { LOCAL_PARTITIONS } from '#cli/local/first-partitions';
 import { createLocalServer } from '#cli/local/http-server';
+import { offlinePricing } from '#cli/local/pricing';
 import { announceServer, type UserFolders } from '#cli/local/running';
 import { createVerifier } from '#cli/local/sigv4-verify';
 import { ROUTES } from '#contract/routes';
@@ -46,6 +46,8 @@ export interface LocalOptions {
   readonly dynamoEndpoint?: string;
   readonly table: string;
   readonly settings: Settings;
+  /** @default the catalogue, and nobody is asked */
+  readonly pricing?: Parts['pricing'];
   /** Demand signatures made with these; without, every request is let in. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
   readonly folders: UserFolders;
@@ -73,7 +75,7 @@ export const startLocal = async (options: LocalOptions): Promise<LocalServer> =>
     const servicesOn = (store: BudgetStore): Services =>
       createServices({
         store,
-        prices: createCatalogue(),
+        pricing: options.pricing ?? offlinePricing('this server asks nobody'),
         clock: systemClock,
         ids: createIds(),
         settings: options.settings,

@@ -11,15 +11,10 @@ import type { Job } from '#domain/job';
 import type { Entry, Instant } from '#domain/ledger';
 import { formatMemory } from '#domain/memory';
 import { formatUsd, toUsd } from '#domain/money';
-import type { PartitionModel, PriceSource } from '#domain/partition';
+import type { PartitionModel } from '#domain/partition';
+import { type Evidence, evidenceOf } from '#domain/price';
 import type { BookedRun } from '#domain/run';
 import { formatWallTime } from '#domain/slurm-time';
-
-/**
- * How far each source is to be believed, from 0 to 1. The list prices of an API are what the bill will say before discounts;
- * a catalogue was so on its price date; a flat rate is somebody's guess.
- */
-const CONFIDENCE: Readonly<Record<PriceSource, number>> = { advisor: 0.9, 'pricing-api': 1, catalogue: 0.8, 'flat-rate': 0.5 };
 
 const iso = (at: Instant): string => new Date(at).toISOString();
 const isoOrNull = (at: Instant | null): string | null => (at === null ? null : iso(at));
@@ -134,7 +129,7 @@ export const verdictAnswer = (verdict: Verdict) => {
       estimate: {
         source: estimate.source,
         price_date: estimate.priceDate,
-        confidence: CONFIDENCE[estimate.source],
+        ...evidenceAnswer(estimate.evidence ?? evidenceOf(estimate)),
         instance_types: estimate.instanceTypes,
         nodes: estimate.nodes,
         wall_time: formatWallTime(estimate.wallTimeSeconds),
@@ -145,6 +140,10 @@ export const verdictAnswer = (verdict: Verdict) => {
     },
   };
 };
+
+/** From 0 to 1, and what was asked before the price was found. */
+const evidenceAnswer = ({ confidencePercent, tried }: Evidence) => ({ confidence: confidencePercent / 100, tried });
+
 export type VerdictAnswer = ReturnType<typeof verdictAnswer>;
 
 const refusalAnswer = ({ code, shortfall, offers }: NonNullable<Verdict['refusal']>) => {
