@@ -125,11 +125,12 @@ const failureOf = (error: unknown): string => {
   if (/AccessDenied|UnrecognizedClient|InvalidSignature|ExpiredToken|InvalidClientToken/.test(name))
     return `it refused the credentials (${name})`;
   if (error instanceof SyntaxError) return 'its answer was not JSON';
-  return `it did not answer (${name === '' || name === 'Error' ? codeOf(error) : name})`;
+  return `it did not answer (${codeOf(error) ?? name})`;
 };
 
-const codeOf = (error: unknown): string =>
-  typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : 'no reason known';
+/** Of a connection that was refused or broke: the SDK has another name for some of them. */
+const codeOf = (error: unknown): string | undefined =>
+  typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 
 const connect = async (where: Omit<PricingApiOptions, 'clock' | 'coresOf'>) => {
   const { PricingClient, GetProductsCommand } = await import('@aws-sdk/client-pricing');
