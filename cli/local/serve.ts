@@ -1,13 +1,13 @@
 // `asbb local`: the whole service on this machine. The same handlers as in AWS, over a real DynamoDB engine on a folder.
 import { inspect } from 'node:util';
-import { createCatalogue } from '#adapters/catalogue';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createBaseClient, createDocumentClient } from '#adapters/dynamo-client';
 import { createTable } from '#adapters/dynamo-table';
 import { createMemoryBudgets } from '#adapters/memory-budgets';
-import { createServices } from '#adapters/services';
+import { createServices, type Parts } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
 import type { BudgetStore, Services, Settings, Telemetry } from '#app/ports';
+import { refreshPrices } from '#app/refresh-prices';
 import {
   type CommitFollower,
   countLedgers,
@@ -21,10 +21,11 @@ import { findJava, startDynamoDbLocal } from '#cli/local/dynamodb-local';
 import { createEventBus, type DeadLetter, type EventBus } from '#cli/local/event-bus';
 import { LOCAL_PARTITIONS } from '#cli/local/first-partitions';
 import { createLocalServer } from '#cli/local/http-server';
+import { offlinePricing } from '#cli/local/pricing';
 import { announceServer, type UserFolders } from '#cli/local/running';
 import { createVerifier } from '#cli/local/sigv4-verify';
 import { ROUTES } from '#contract/routes';
-import { SWEEP_INTERVAL_MS } from '#contract/settings';
+import { PRICE_REFRESH_BUDGET_MS, PRICE_REFRESH_INTERVAL_MS, PRICE_TTL_MS, SWEEP_INTERVAL_MS } from '#contract/settings';
 import { BudgetError } from '#domain/errors';
 import { sweep } from '#events/expire';
 import { settleEndedJobs } from '#events/job-ended';
@@ -46,6 +47,8 @@ export interface LocalOptions {
   readonly dynamoEndpoint?: string;
   readonly table: string;
   readonly settings: Settings;
+  /** @default the catalogue, and nobody is asked */
+  readonly pricing?: Parts['pricing'];
   /** Demand signatures made with these; without, every request is let in. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
   readonly folders: UserFolders;
@@ -73,7 +76,7 @@ export const startLocal = async (options: LocalOptions): Promise<LocalServer> =>
     const servicesOn = (store: BudgetStore): Services =>
       createServices({
         store,
-        prices: createCatalogue(),
+        pricing: options.pricing ?? offlinePricing('this server asks nobody'),
         clock: systemClock,
         ids: createIds(),
         settings: options.settings,
@@ -86,6 +89,7 @@ export const startLocal = async (options: LocalOptions): Promise<LocalServer> =>
     const bus = startBus(options, services, stops);
     const { port } = await listen(options, { services, bus }, stops);
     stops.push(startSweeping(services, options.say));
+    stops.push(startRefreshing(services, options));
     stops.push(startKeeping(follower));
     const announcement = { port, pid: process.pid, auth: options.credentials !== undefined, startedAt: new Date(systemClock.now()) };
     stops.push(announceServer(options.folders, announcement).withdraw);
@@ -239,6 +243,31 @@ const startSweeping = (services: Services, say: (line: string) => void): (() => 
   return () => {
     clearInterval(timer);
     return running;
+  };
+};
+
+/** However short prices are believed. */
+const LEAST_REFRESH_INTERVAL_MS = 1_000;
+
+/** What a rule does in AWS: prices are asked for anew before they are too old, never twice at once. */
+const startRefreshing = (services: Services, { pricing, say }: LocalOptions): (() => void) => {
+  let isRunning = false;
+  let isStopping = false;
+  const intervalMs = Math.max(LEAST_REFRESH_INTERVAL_MS, Math.min(PRICE_REFRESH_INTERVAL_MS, (pricing?.ttlMs ?? PRICE_TTL_MS) / 2));
+  const timer = setInterval(() => {
+    if (isRunning) return;
+    isRunning = true;
+    refreshPrices(services.world(systemClock.now() + PRICE_REFRESH_BUDGET_MS), () => !isStopping)
+      .catch((error: unknown) =>
+        say(`prices could not be refreshed and are asked for again later: ${error instanceof Error ? error.message : error}`),
+      )
+      .finally(() => {
+        isRunning = false;
+      });
+  }, intervalMs);
+  return () => {
+    clearInterval(timer);
+    isStopping = true;
   };
 };
 

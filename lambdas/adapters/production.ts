@@ -3,10 +3,11 @@ import { createCatalogue } from '#adapters/catalogue';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createDocumentClient } from '#adapters/dynamo-client';
 import { createPowertoolsTelemetry } from '#adapters/powertools';
-import { createServices } from '#adapters/services';
+import { createPricingApi, unaskedPricingApi } from '#adapters/pricing-api';
+import { createServices, type Parts } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
 import type { Services, Settings } from '#app/ports';
-import { DEFAULT_HOLD_PERCENTAGE, DEFAULT_RECONCILIATION_TIMEOUT_SECONDS } from '#contract/settings';
+import { DEFAULT_HOLD_PERCENTAGE, DEFAULT_RECONCILIATION_TIMEOUT_SECONDS, PRICE_TTL_MS } from '#contract/settings';
 import { DEFAULT_TABLE_NAME } from '#contract/table';
 import { parseFactor } from '#domain/money';
 
@@ -15,18 +16,27 @@ const DEFAULT_SERVICE_NAME = 'asbb';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * @param environment TABLE_NAME, SERVICE_NAME (asbb), HOLD_PERCENTAGE (1.2), RECONCILIATION_TIMEOUT_SECONDS (86400); endpoints and
- *   region as the SDK reads them
+ * @param environment TABLE_NAME, SERVICE_NAME (asbb), HOLD_PERCENTAGE (1.2), RECONCILIATION_TIMEOUT_SECONDS (86400), PRICING_REGION
+ *   (of the endpoint; without it AWS is not asked for prices); endpoints and region as the SDK reads them
  */
 export const createProduction = (environment: Environment = process.env): Services =>
   createServices({
     store: createDynamoBudgets({ client: createDocumentClient(), table: environment.TABLE_NAME ?? DEFAULT_TABLE_NAME }),
-    prices: createCatalogue(),
+    pricing: pricingFrom(environment),
     clock: systemClock,
     ids: createIds(),
     settings: settingsFrom(environment),
     telemetry: createPowertoolsTelemetry(systemClock, environment.SERVICE_NAME ?? DEFAULT_SERVICE_NAME),
   });
+
+const pricingFrom = ({ PRICING_REGION: region }: Environment): Parts['pricing'] => {
+  const catalogue = createCatalogue();
+  const api =
+    region === undefined || region === ''
+      ? unaskedPricingApi('this function does not ask AWS')
+      : createPricingApi({ region, clock: systemClock, coresOf: catalogue.coresOf });
+  return { api, catalogue, ttlMs: PRICE_TTL_MS };
+};
 
 const settingsFrom = (environment: Environment): Settings => {
   const timeoutSeconds = Number(environment.RECONCILIATION_TIMEOUT_SECONDS ?? DEFAULT_RECONCILIATION_TIMEOUT_SECONDS);

@@ -2,7 +2,7 @@ import { replaceableLink, requireCluster } from '#app/bind-hold';
 import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
 import { newHold } from '#app/place-hold';
 import type { World } from '#app/ports';
-import { pricingOf } from '#app/price-partitions';
+import { pricingOf, QUOTE_PATIENCE_MS } from '#app/price-partitions';
 import { readAccountOrThrow } from '#app/read';
 import { specOf } from '#app/verdict';
 import { BudgetError } from '#domain/errors';
@@ -35,7 +35,7 @@ export const forceHold = (world: World, request: ForceRequest): Promise<Hold> =>
 const placeForced = async (world: World, request: ForceRequest): Promise<Hold | typeof CHANGED> => {
   const { job, holdId } = request;
   const account = await readAccountOrThrow(world.store, job.account);
-  const pricing = await pricingOf(world, job);
+  const pricing = await pricingOf(world, job, QUOTE_PATIENCE_MS);
   const quote = quoteOf(pricing, job);
   if (quote.holdAmount > MAX_AMOUNT_MICRO_USD)
     throw new BudgetError('does_not_fit', 'the job costs more than can be held at all', { partition: quote.estimate.partition });

@@ -1,5 +1,5 @@
 import type { World } from '#app/ports';
-import { pricingOf } from '#app/price-partitions';
+import { pricingOf, QUOTE_PATIENCE_MS } from '#app/price-partitions';
 import { readAccountOrThrow } from '#app/read';
 import { admitted, lessHold, refusalOf, refused, type Verdict } from '#app/verdict';
 import type { Job } from '#domain/job';
@@ -11,7 +11,7 @@ import { quoteOf } from '#domain/quote';
  */
 export const quoteJob = async (world: World, job: Job): Promise<Verdict> => {
   const account = await readAccountOrThrow(world.store, job.account);
-  const pricing = await pricingOf(world, job);
+  const pricing = await pricingOf(world, job, QUOTE_PATIENCE_MS);
   const quote = quoteOf(pricing, job);
   const code = refusalOf(world, account, quote);
   if (code !== undefined) return refused(code, { account, job, pricing, quote });

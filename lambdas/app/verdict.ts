@@ -83,9 +83,9 @@ export const lessHold = (account: Account, amount: MicroUsd): Account => ({
 });
 
 /** What is kept beside the hold, for whoever looks at it later. */
-export const specOf = (job: Job, { estimate }: Quote): HoldSpec => {
+export const specOf = (job: Job, { estimate, evidence }: Quote): HoldSpec => {
   const { amount, low, high, source, priceDate, instanceTypes, lineItems } = estimate;
-  return { job, estimate: { amount, low, high, source, priceDate, instanceTypes, lineItems } };
+  return { job, estimate: { amount, low, high, source, priceDate, instanceTypes, lineItems, evidence } };
 };
 
-const estimateOf = ({ estimate }: Quote): Verdict['estimate'] => estimate;
+const estimateOf = ({ estimate, evidence }: Quote): Verdict['estimate'] => ({ ...estimate, evidence });

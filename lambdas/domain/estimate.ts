@@ -3,6 +3,7 @@ import { BudgetError } from '#domain/errors';
 import type { Job } from '#domain/job';
 import { ceilDiv, type MicroUsd, maxBigint, minBigint } from '#domain/money';
 import type { InstanceOffer, PartitionModel, PriceSource } from '#domain/partition';
+import { confidencePercentOf } from '#domain/price';
 
 /** EC2 bills Linux instances by the second, with a minimum of one minute (AWS, "EC2 On-Demand Pricing"). */
 export const MIN_BILLED_SECONDS = 60;
@@ -82,7 +83,8 @@ export const rateOf = (model: PartitionModel, offers: readonly InstanceOffer[]):
       memoryMib: model.memoryPerNodeMib ?? offer.memoryMib,
       gpus: offer.gpus,
     })),
-    source: first.source,
+    // The least sure of them: a sum is no surer than what it is made of.
+    source: offers.reduce((a, b) => (confidencePercentOf(b) < confidencePercentOf(a) ? b : a), first).source,
     priceDate: oldest(offers),
   };
 };
@@ -123,6 +125,17 @@ export const costOf = (rate: Rate, usage: Usage, count = 1): { amount: MicroUsd;
     return { name, nodeHoursE6: ceilDiv(nodesE6 * seconds, SECONDS_PER_HOUR), unitPriceE10: priceE16 / MILLION, amount };
   });
   return { amount: rounded, lineItems };
+};
+
+/** What a node of the dearest type costs for an hour that is not its first: without boot and tail. */
+export const nodeHourOf = (rate: Rate): { instanceType: string; perNodeHour: MicroUsd } => {
+  const hours = rate.nodeTypes.map((nodeType) => ({
+    instanceType: nodeType.type,
+    perNodeHour: costOf({ ...rate, overheadSeconds: 0 }, { nodeType, nodesE6: MILLION, seconds: 3600 }).amount,
+  }));
+  const [first, ...others] = hours;
+  if (first === undefined) throw new Error(`the rate of partition ${rate.partition} has no node type`);
+  return others.reduce((a, b) => (b.perNodeHour > a.perNodeHour ? b : a), first);
 };
 
 /**

@@ -1,5 +1,6 @@
 // What the API answers: domain objects in the wire's names. Dollars are numbers, times ISO 8601, absent fields null.
 import type { Audit } from '#app/audit-accounts';
+import type { PartitionPrice } from '#app/partition-price';
 import type { Cluster, HoldSpec, JobLink } from '#app/ports';
 import type { UsageSummary } from '#app/summarize-usage';
 import type { Verdict } from '#app/verdict';
@@ -11,15 +12,10 @@ import type { Job } from '#domain/job';
 import type { Entry, Instant } from '#domain/ledger';
 import { formatMemory } from '#domain/memory';
 import { formatUsd, toUsd } from '#domain/money';
-import type { PartitionModel, PriceSource } from '#domain/partition';
+import type { PartitionModel } from '#domain/partition';
+import { type Evidence, evidenceOf } from '#domain/price';
 import type { BookedRun } from '#domain/run';
 import { formatWallTime } from '#domain/slurm-time';
-
-/**
- * How far each source is to be believed, from 0 to 1. The list prices of an API are what the bill will say before discounts;
- * a catalogue was so on its price date; a flat rate is somebody's guess.
- */
-const CONFIDENCE: Readonly<Record<PriceSource, number>> = { advisor: 0.9, 'pricing-api': 1, catalogue: 0.8, 'flat-rate': 0.5 };
 
 const iso = (at: Instant): string => new Date(at).toISOString();
 const isoOrNull = (at: Instant | null): string | null => (at === null ? null : iso(at));
@@ -134,7 +130,7 @@ export const verdictAnswer = (verdict: Verdict) => {
       estimate: {
         source: estimate.source,
         price_date: estimate.priceDate,
-        confidence: CONFIDENCE[estimate.source],
+        ...evidenceAnswer(estimate.evidence ?? evidenceOf(estimate)),
         instance_types: estimate.instanceTypes,
         nodes: estimate.nodes,
         wall_time: formatWallTime(estimate.wallTimeSeconds),
@@ -145,6 +141,10 @@ export const verdictAnswer = (verdict: Verdict) => {
     },
   };
 };
+
+/** From 0 to 1, and what was asked before the price was found. */
+const evidenceAnswer = ({ confidencePercent, tried }: Evidence) => ({ confidence: confidencePercent / 100, tried });
+
 export type VerdictAnswer = ReturnType<typeof verdictAnswer>;
 
 const refusalAnswer = ({ code, shortfall, offers }: NonNullable<Verdict['refusal']>) => {
@@ -235,7 +235,10 @@ const countersAnswer = ({ jobs, used, held, nodeSeconds }: UsageSummary['total']
   node_hours: Math.round((nodeSeconds / 3600) * 1e6) / 1e6,
 });
 
-export const partitionAnswer = (model: PartitionModel) => ({
+const DAY_MS = 24 * 3_600_000;
+
+/** @param price undefined if none is known */
+export const partitionAnswer = (model: PartitionModel, { price, now }: { price: PartitionPrice | undefined; now: Instant }) => ({
   partition: model.partition,
   region: model.region,
   instance_types: model.instanceTypes,
@@ -253,6 +256,13 @@ export const partitionAnswer = (model: PartitionModel) => ({
   threads_per_core: model.threadsPerCore,
   memory_per_node: model.memoryPerNodeMib === null ? null : formatMemory(model.memoryPerNodeMib),
   source: model.source,
+  price_per_node_hour: price === undefined ? null : toUsd(price.perNodeHour),
+  price_instance_type: price?.instanceType ?? null,
+  price_source: price?.source ?? null,
+  price_date: price?.priceDate ?? null,
+  price_age_days:
+    price === undefined || price.priceDate === null ? null : Math.max(0, Math.floor((now - Date.parse(price.priceDate)) / DAY_MS)),
+  price_confidence: price === undefined ? null : price.confidencePercent / 100,
 });
 
 export const clusterAnswer = (cluster: Cluster) => ({

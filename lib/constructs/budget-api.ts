@@ -9,7 +9,7 @@ import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { type FunctionName, type Operation, ROUTES } from '#contract/routes';
 import type { Config } from '#lib/config';
-import { mayReadSecret, ServiceFunction } from '#lib/constructs/service-function';
+import { letAskForPrices, mayReadSecret, ServiceFunction } from '#lib/constructs/service-function';
 
 export interface BudgetApiProps {
   readonly config: Config;
@@ -54,8 +54,10 @@ export class BudgetApi extends Construct {
         name: 'admin',
         entry: 'lambdas/http/admin-function.ts',
         description: 'accounts, partitions and the audit',
+        environment: { PRICING_REGION: config.pricingRegion },
       }),
     };
+    for (const name of ['submit', 'admin'] as const) letAskForPrices(this.functions[name]);
     if (config.advisor) this.functions.submit.role.addToPolicy(mayReadSecret(this, config.advisor.secretName));
     this.api = this.createApi(config);
     this.accessLog = this.createStage(config);
