@@ -1,5 +1,6 @@
 // What a job costs: nodes x (instance price x discount + node-hour overhead) x (time + overhead minutes), line by line.
 import { BudgetError } from '#domain/errors';
+import { otherGpuModel } from '#domain/gpu-models';
 import type { Job } from '#domain/job';
 import { ceilDiv, type MicroUsd, maxBigint, minBigint } from '#domain/money';
 import type { InstanceOffer, PartitionModel, PriceSource } from '#domain/partition';
@@ -227,30 +228,45 @@ const placementOn = (nodeType: NodeType, job: Job, rate: Rate): Placement | stri
 
 /** The fewest nodes of a type that hold the job's CPUs, tasks, memory and GPUs. */
 const nodesNeeded = (nodeType: NodeType, job: Job, demand: { cpusPerTask: number; ntasks: number; cpus: number }): number | string => {
-  const { cpus, memoryMib, gpus } = nodeType;
+  const { cpus, memoryMib } = nodeType;
   if (job.memoryMib !== undefined && memoryMib !== null && job.memoryMib > memoryMib) {
     return `${job.memoryMib} MiB of memory per node, and a node has ${memoryMib} MiB`;
   }
   if (cpus === null) return nodesOfUnknownSize(job);
+  if (demand.cpusPerTask > cpus) return `a task of ${demand.cpusPerTask} CPUs, and a node has ${cpus}`;
   const memoryPerTaskMib = (job.memoryPerCpuMib ?? 0) * demand.cpusPerTask;
+  if (memoryMib !== null && memoryPerTaskMib > memoryMib) {
+    return `a task with ${memoryPerTaskMib} MiB of memory, and a node has ${memoryMib} MiB`;
+  }
+  const forGpus = nodesForGpus(nodeType, job);
+  if (typeof forGpus === 'string') return forGpus;
   const tasksPerNode = Math.min(
     Math.floor(cpus / demand.cpusPerTask),
     memoryMib === null || memoryPerTaskMib === 0 ? Number.POSITIVE_INFINITY : Math.floor(memoryMib / memoryPerTaskMib),
   );
-  if (tasksPerNode === 0)
-    return `a task of ${demand.cpusPerTask} CPUs with its memory is larger than a node (${cpus} CPUs, ${memoryMib} MiB)`;
-  if ((job.gpusPerNode ?? 0) > (gpus ?? 0)) return `${job.gpusPerNode} GPUs per node, and a node has ${gpus ?? 0}`;
-  if ((job.gpus ?? 0) > 0 && (gpus ?? 0) === 0) return `${job.gpus} GPUs, and a node has none`;
   const memoryMibOfAllCpus = (job.memoryPerCpuMib ?? 0) * demand.cpus;
   return Math.max(
-    1,
+    forGpus,
     job.minNodes ?? 1,
     Math.ceil(demand.cpus / cpus),
     Math.ceil(demand.ntasks / tasksPerNode),
-    gpus === null || gpus === 0 ? 1 : Math.ceil((job.gpus ?? 0) / gpus),
     memoryMib === null || memoryMib === 0 ? 1 : Math.ceil(memoryMibOfAllCpus / memoryMib),
   );
 };
+
+/** A job that names both `--gpus` and `--gpus-per-node` runs on total / per node nodes, as Slurm has it. */
+const nodesForGpus = ({ type, gpus }: NodeType, job: Job): number | string => {
+  const perNode = job.gpusPerNode ?? 0;
+  const total = job.gpus ?? 0;
+  const onNode = gpus ?? 0;
+  if (perNode > onNode) return `${countOf(perNode)} per node, and a node has ${onNode === 0 ? 'none' : onNode}`;
+  if (total > 0 && onNode === 0) return `${countOf(total)}, and a node has none`;
+  const other = perNode + total === 0 ? undefined : otherGpuModel(type, job.gpuType);
+  if (other !== undefined) return `GPUs of type ${job.gpuType}, and a node has ${other}`;
+  return total === 0 ? 1 : Math.ceil(total / (perNode || onNode));
+};
+
+const countOf = (gpus: number): string => (gpus === 1 ? '1 GPU' : `${gpus} GPUs`);
 
 /** One task is on one node whatever its size; more tasks or GPUs could be spread over any number of nodes. */
 const nodesOfUnknownSize = (job: Job): number | string => {

@@ -191,6 +191,16 @@ describe('estimateIn', () => {
     expect(estimateHour(aRate({ nodeTypes }), aShapelessJob({ cpusPerTask: 40 })).instanceTypes).toStrictEqual(['c5.18xlarge']);
   });
 
+  it('leaves out types with other GPUs than the job asks for', () => {
+    const p5 = { ...P4D_24XLARGE, type: 'p5.48xlarge', priceE10UsdPerHour: 550_400_000_000n };
+    const rate = aRate({ nodeTypes: [P4D_24XLARGE, p5] });
+    expect(estimateHour(rate, aShapelessJob({ gpus: 8 })).instanceTypes).toStrictEqual(['p5.48xlarge', 'p4d.24xlarge']);
+    expect(estimateHour(rate, aShapelessJob({ gpus: 8, gpuType: 'a100' }))).toMatchObject({
+      instanceTypes: ['p4d.24xlarge'],
+      amount: 32_772_600n,
+    });
+  });
+
   it('says of every type why the job does not fit', () => {
     const nodeTypes = [C5_9XLARGE, C5_18XLARGE];
     expect(() => estimateHour(aRate({ nodeTypes }), aShapelessJob({ gpus: 4 }))).toThrow(
@@ -204,17 +214,30 @@ describe('estimateIn', () => {
 
   it.each<[string, NodeType, Partial<Job>, string]>([
     ['memory', C5_18XLARGE, { memoryMib: 147_457 }, '147457 MiB of memory per node, and a node has 147456 MiB'],
-    ['CPUs', C5_18XLARGE, { cpusPerTask: 73 }, 'a task of 73 CPUs with its memory is larger than a node (72 CPUs, 147456 MiB)'],
+    ['CPUs', C5_18XLARGE, { cpusPerTask: 73 }, 'a task of 73 CPUs, and a node has 72'],
     [
       'memory of a task',
       C5_18XLARGE,
       { cpusPerTask: 2, memoryPerCpuMib: 73_729 },
-      'a task of 2 CPUs with its memory is larger than a node (72 CPUs, 147456 MiB)',
+      'a task with 147458 MiB of memory, and a node has 147456 MiB',
     ],
     ['GPUs per node', P4D_24XLARGE, { gpusPerNode: 9 }, '9 GPUs per node, and a node has 8'],
-    ['GPUs per node where there are none', C5_18XLARGE, { gpusPerNode: 1 }, '1 GPUs per node, and a node has 0'],
-    ['GPUs where there are none', C5_18XLARGE, { gpus: 1 }, '1 GPUs, and a node has none'],
-    ['GPUs per node of a node of unknown GPUs', { ...C5_18XLARGE, gpus: null }, { gpusPerNode: 1 }, '1 GPUs per node, and a node has 0'],
+    ['GPUs per node where there are none', C5_18XLARGE, { gpusPerNode: 1 }, '1 GPU per node, and a node has none'],
+    ['GPUs where there are none', C5_18XLARGE, { gpus: 1 }, '1 GPU, and a node has none'],
+    ['GPUs of another model', P4D_24XLARGE, { gpus: 8, gpuType: 'h100' }, 'GPUs of type h100, and a node has a100'],
+    [
+      'GPUs per node of another model',
+      P4D_24XLARGE,
+      { gpusPerNode: 8, gpuType: 'nvidia_h100_80gb' },
+      'GPUs of type nvidia_h100_80gb, and a node has a100',
+    ],
+    [
+      'more nodes than asked for, by GPUs per node',
+      P4D_24XLARGE,
+      { nodes: 1, gpus: 8, gpusPerNode: 4 },
+      'it needs 2 nodes of this type, and at most 1 are asked for',
+    ],
+    ['GPUs per node of a node of unknown GPUs', { ...C5_18XLARGE, gpus: null }, { gpusPerNode: 1 }, '1 GPU per node, and a node has none'],
     ['GPUs of a node of unknown GPUs', { ...C5_18XLARGE, gpus: null }, { gpus: 2 }, '2 GPUs, and a node has none'],
     ['too few nodes', C5_18XLARGE, { nodes: 1, cpus: 73 }, 'it needs 2 nodes of this type, and at most 1 are asked for'],
     ['fewer nodes than the least', C5_18XLARGE, { nodes: 2, minNodes: 3 }, 'it needs 3 nodes of this type, and at most 2 are asked for'],
@@ -257,6 +280,11 @@ describe('estimateIn', () => {
     ['GPUs over nodes', P4D_24XLARGE, { gpus: 9 }, 2],
     ['GPUs of one node', P4D_24XLARGE, { gpus: 8 }, 1],
     ['all GPUs per node', P4D_24XLARGE, { gpusPerNode: 8 }, 1],
+    ['GPUs of the job and per node: as many nodes as that makes', P4D_24XLARGE, { gpus: 8, gpusPerNode: 2 }, 4],
+    ['GPUs of its model', P4D_24XLARGE, { gpus: 8, gpuType: 'A100' }, 1],
+    ['GPUs of a name that says no model', P4D_24XLARGE, { gpus: 8, gpuType: 'volta' }, 1],
+    ['GPUs of a model, of a family that we do not know', P3_2XLARGE, { gpus: 1, gpuType: 'h100' }, 1],
+    ['no GPUs, whatever their type', P4D_24XLARGE, { gpus: 0, gpuType: 'h100' }, 1],
     ['no GPUs', C5_18XLARGE, { gpus: 0, gpusPerNode: 0 }, 1],
     ['CPUs of nodes of unknown memory', { ...C5_18XLARGE, memoryMib: null }, { cpus: 73, memoryPerCpuMib: 999_999 }, 2],
     ['memory per node of nodes of unknown memory', { ...C5_18XLARGE, memoryMib: null }, { memoryMib: 999_999 }, 1],
