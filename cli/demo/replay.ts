@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
+import { priceThreeWays } from '#cli/demo/three-ways';
 import { readTrace, type Submission, type TraceRun } from '#cli/demo/trace';
 import { chooseStore, type LocalServer, startLocal } from '#cli/local/serve';
 import { API_BASE_PATH } from '#contract/limits';
@@ -25,6 +26,8 @@ const BUDGETS: Readonly<Record<string, number>> = {
   lab15: 30_000,
 };
 const INSTANCE_TYPE = 'c5.18xlarge';
+/** us-east-1, on demand, 2026-07-20: as in the seed catalogue. */
+const USD_PER_NODE_HOUR = 3.06;
 const CLUSTER = 'eagle';
 /** The trace has no dates; any time will do, as long as they follow each other. */
 const TRACE_BEGAN_MS = Date.UTC(2019, 0, 1);
@@ -119,7 +122,7 @@ const replay = async (url: string, signal: AbortSignal): Promise<number> => {
   }
 
   const { accounts: rows } = await ask<{ accounts: AccountAnswer[] }>('GET', '/accounts');
-  process.stdout.write(`\n${accountTable(rows, tally)}\n\n${counts(trace, runs, tally)}\n${refusalAsRead(tally)}`);
+  process.stdout.write(`\n${accountTable(rows, tally)}\n\n${counts(trace, runs, tally)}\n${threeWays(trace)}${refusalAsRead(tally)}`);
   return reportAudit(await auditAll(ask));
 };
 
@@ -228,6 +231,19 @@ const counts = (trace: readonly Submission[], runs: number, tally: Tally): strin
   return (
     `${number(trace.length)} submissions: ${number(trace.length - refused)} admitted, ${number(refused)} refused.\n` +
     `${number(runs)} runs: ${number(tally.settledRuns)} settled, ${number(tally.neverRun)} never ran because their submission was refused.\n`
+  );
+};
+
+/** Of the whole trace, as if no account had a limit. */
+const threeWays = (trace: readonly Submission[]): string => {
+  const { requested, held, used, usedWithoutMinimum, belowMinimum } = priceThreeWays(trace, USD_PER_NODE_HOUR);
+  const cents = (amount: bigint): string => formatUsd(((amount + 5_000n) / 10_000n) * 10_000n).padStart(11);
+  return (
+    `All of it three ways, on whole ${INSTANCE_TYPE} nodes at $${USD_PER_NODE_HOUR} an hour:\n\n` +
+    `  as requested  ${cents(requested)}  nodes x wall-time limit\n` +
+    `  held          ${cents(held)}  ${DEFAULT_HOLD_PERCENTAGE} times that\n` +
+    `  really used   ${cents(used)}  with EC2's minimum of a minute, which ${belowMinimum} runs are below\n` +
+    `                ${cents(usedWithoutMinimum)}  without it\n`
   );
 };
 

@@ -52,6 +52,9 @@ describe('npm start', () => {
     expect(output.stdout).toMatch(
       /^Audit: [\d,]+ ledger entries replayed from nothing give every column of all 8 accounts, to the micro-dollar\.$/m,
     );
+    expect(output.stdout).toMatch(/^ {2}as requested +\$260,972\.36 /m);
+    expect(output.stdout).toMatch(/^ {2}held +\$313,166\.83 /m);
+    expect(output.stdout).toMatch(/^ {2}really used +\$70,905\.56 .* 36 runs are below\n +\$70,863\.92 {2}without it$/m);
     // lab09's array: one submission and all of its 452 tasks settled at c5.18xlarge's price.
     expect(output.stdout).toMatch(/^lab09 +\$25,000\.00 +\$5,[\d.,]+ +\$0\.00 /m);
   });
