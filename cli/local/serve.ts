@@ -4,10 +4,12 @@ import { createCatalogue } from '#adapters/catalogue';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createBaseClient, createDocumentClient } from '#adapters/dynamo-client';
 import { createTable } from '#adapters/dynamo-table';
+import { createHttpAdvisor } from '#adapters/http-advisor';
 import { createMemoryBudgets } from '#adapters/memory-budgets';
+import { fixedKey } from '#adapters/secret-key';
 import { createServices } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
-import type { BudgetStore, Services, Settings, Telemetry } from '#app/ports';
+import type { Advisor, BudgetStore, Services, Settings, Telemetry } from '#app/ports';
 import {
   type CommitFollower,
   countLedgers,
@@ -46,6 +48,8 @@ export interface LocalOptions {
   readonly dynamoEndpoint?: string;
   readonly table: string;
   readonly settings: Settings;
+  /** Absent: none is asked. */
+  readonly advisor?: { readonly url: string; readonly apiKey?: string; readonly timeoutMs: number };
   /** Demand signatures made with these; without, every request is let in. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
   readonly folders: UserFolders;
@@ -70,10 +74,12 @@ export const startLocal = async (options: LocalOptions): Promise<LocalServer> =>
   };
   try {
     const opened = await openStore(options, stops);
+    const advisor = advisorOf(options);
     const servicesOn = (store: BudgetStore): Services =>
       createServices({
         store,
         prices: createCatalogue(),
+        ...advisor,
         clock: systemClock,
         ids: createIds(),
         settings: options.settings,
@@ -94,6 +100,13 @@ export const startLocal = async (options: LocalOptions): Promise<LocalServer> =>
     await stopAll();
     throw error;
   }
+};
+
+const advisorOf = ({ advisor }: LocalOptions): { advisor?: Advisor } => {
+  if (advisor === undefined) return {};
+  const { url, apiKey, timeoutMs } = advisor;
+  const key = apiKey === undefined ? {} : { key: fixedKey(apiKey) };
+  return { advisor: createHttpAdvisor({ url, ...key, timeoutMs, clock: systemClock, ids: createIds() }) };
 };
 
 /** DynamoDB Local if there is a Java for it and nobody asked otherwise. */

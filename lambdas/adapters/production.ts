@@ -2,10 +2,12 @@
 import { createCatalogue } from '#adapters/catalogue';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createDocumentClient } from '#adapters/dynamo-client';
+import { createHttpAdvisor } from '#adapters/http-advisor';
 import { createPowertoolsTelemetry } from '#adapters/powertools';
+import { createSecretKey } from '#adapters/secret-key';
 import { createServices } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
-import type { Services, Settings } from '#app/ports';
+import type { Advisor, Ids, Services, Settings } from '#app/ports';
 import { DEFAULT_HOLD_PERCENTAGE, DEFAULT_RECONCILIATION_TIMEOUT_SECONDS } from '#contract/settings';
 import { DEFAULT_TABLE_NAME } from '#contract/table';
 import { parseFactor } from '#domain/money';
@@ -15,18 +17,27 @@ const DEFAULT_SERVICE_NAME = 'asbb';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * @param environment TABLE_NAME, SERVICE_NAME (asbb), HOLD_PERCENTAGE (1.2), RECONCILIATION_TIMEOUT_SECONDS (86400); endpoints and
- *   region as the SDK reads them
+ * @param environment TABLE_NAME, SERVICE_NAME (asbb), HOLD_PERCENTAGE (1.2), RECONCILIATION_TIMEOUT_SECONDS (86400),
+ *   ADVISOR_URL and ADVISOR_SECRET_NAME (together, or no advisor is asked); endpoints and region as the SDK reads them
  */
-export const createProduction = (environment: Environment = process.env): Services =>
-  createServices({
+export const createProduction = (environment: Environment = process.env): Services => {
+  const ids = createIds();
+  return createServices({
     store: createDynamoBudgets({ client: createDocumentClient(), table: environment.TABLE_NAME ?? DEFAULT_TABLE_NAME }),
     prices: createCatalogue(),
     clock: systemClock,
-    ids: createIds(),
+    ids,
+    ...advisorFrom(environment, ids),
     settings: settingsFrom(environment),
     telemetry: createPowertoolsTelemetry(systemClock, environment.SERVICE_NAME ?? DEFAULT_SERVICE_NAME),
   });
+};
+
+const advisorFrom = ({ ADVISOR_URL: url, ADVISOR_SECRET_NAME: secretName }: Environment, ids: Ids): { advisor?: Advisor } => {
+  if (!url) return {};
+  if (!secretName) throw new Error('ADVISOR_SECRET_NAME must name the secret that holds the key of the advisor at ADVISOR_URL');
+  return { advisor: createHttpAdvisor({ url, key: createSecretKey({ secretName, clock: systemClock }), clock: systemClock, ids }) };
+};
 
 const settingsFrom = (environment: Environment): Settings => {
   const timeoutSeconds = Number(environment.RECONCILIATION_TIMEOUT_SECONDS ?? DEFAULT_RECONCILIATION_TIMEOUT_SECONDS);

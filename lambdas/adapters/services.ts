@@ -1,6 +1,6 @@
 import { withCachedPartitions } from '#adapters/cached-partitions';
 import { createGate, throughGate } from '#adapters/gate';
-import type { BudgetStore, Clock, Ids, Prices, Services, Settings, Telemetry } from '#app/ports';
+import type { Advisor, BudgetStore, Clock, Ids, Prices, Services, Settings, Telemetry } from '#app/ports';
 import { withinDeadline } from '#app/within-deadline';
 import { DIMENSION_KIND, METRIC_STORE_RETRIES } from '#contract/metrics';
 import type { Instant } from '#domain/ledger';
@@ -8,19 +8,32 @@ import type { Instant } from '#domain/ledger';
 export interface Parts {
   readonly store: BudgetStore;
   readonly prices: Prices;
+  readonly advisor?: Advisor;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly settings: Settings;
   readonly telemetry: Telemetry;
 }
 
-/** The adapters put together: each request gets a world whose store knows how long it has. */
-export const createServices = ({ store, telemetry, ...parts }: Parts): Services => {
+/** What is left of a request's time for the money, once the advisor has said nothing. */
+const STORE_RESERVE_MS = 150;
+
+/** The adapters put together: each request gets a world whose store and advisor know how long it has. */
+export const createServices = ({ store, telemetry, advisor, ...parts }: Parts): Services => {
   const cached = withCachedPartitions(store, parts.clock);
   const gate = createGate();
   const retried = (kind: string): void =>
     telemetry.measured([{ name: METRIC_STORE_RETRIES, value: 1, dimension: { name: DIMENSION_KIND, value: kind } }]);
   const storeUntil = (deadline: Instant): BudgetStore =>
     withinDeadline(throughGate(cached, gate, { clock: parts.clock, deadline }), { clock: parts.clock, ids: parts.ids, deadline, retried });
-  return { telemetry, world: (deadline) => ({ ...parts, store: storeUntil(deadline) }) };
+  const advisorUntil = (deadline: Instant): { advisor?: Advisor } =>
+    advisor === undefined
+      ? {}
+      : {
+          advisor: {
+            ask: (question, { until, maxTries }) =>
+              advisor.ask(question, { until: Math.min(until, deadline - STORE_RESERVE_MS), maxTries }),
+          },
+        };
+  return { telemetry, world: (deadline) => ({ ...parts, ...advisorUntil(deadline), store: storeUntil(deadline) }) };
 };

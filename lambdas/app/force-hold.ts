@@ -1,3 +1,4 @@
+import { type Conversation, converse, QUOTE_PATIENCE } from '#app/ask-advisor';
 import { replaceableLink, requireCluster } from '#app/bind-hold';
 import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
 import { newHold } from '#app/place-hold';
@@ -18,6 +19,8 @@ export interface ForceRequest {
   readonly jobId?: string;
   readonly submittedAt?: Instant;
   readonly reason: string;
+  /** For the advisor only. */
+  readonly jobScript?: string;
 }
 
 /**
@@ -26,16 +29,18 @@ export interface ForceRequest {
  * @throws BudgetError hold_closed, hold_conflict, cluster_conflict; account_not_found, partition_not_found, no_price,
  *   no_wall_time, does_not_fit; never for money, status or dates
  */
-export const forceHold = (world: World, request: ForceRequest): Promise<Hold> =>
-  untilBooked(world, async () => {
+export const forceHold = (world: World, request: ForceRequest): Promise<Hold> => {
+  const conversation = converse(world, QUOTE_PATIENCE, request.jobScript);
+  return untilBooked(world, async () => {
     const existing = await world.store.readHold(request.holdId);
-    return existing === undefined ? placeForced(world, request) : markForced(world, request, existing);
+    return existing === undefined ? placeForced(world, request, conversation) : markForced(world, request, existing);
   });
+};
 
-const placeForced = async (world: World, request: ForceRequest): Promise<Hold | typeof CHANGED> => {
+const placeForced = async (world: World, request: ForceRequest, conversation: Conversation | undefined): Promise<Hold | typeof CHANGED> => {
   const { job, holdId } = request;
   const account = await readAccountOrThrow(world.store, job.account);
-  const pricing = await pricingOf(world, job);
+  const pricing = await pricingOf(world, job, conversation);
   const quote = quoteOf(pricing, job);
   if (quote.holdAmount > MAX_AMOUNT_MICRO_USD)
     throw new BudgetError('does_not_fit', 'the job costs more than can be held at all', { partition: quote.estimate.partition });

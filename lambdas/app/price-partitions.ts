@@ -1,15 +1,34 @@
+import { type Conversation, opinionOn } from '#app/ask-advisor';
 import type { Prices, World } from '#app/ports';
+import { rateOfUnknownNodes } from '#domain/advice';
 import { BudgetError } from '#domain/errors';
 import { flatRateOf, type Rate, rateOf, typesAllowedBy } from '#domain/estimate';
 import type { Job } from '#domain/job';
-import type { PartitionModel } from '#domain/partition';
-import type { Pricing } from '#domain/quote';
+import type { PartitionModel, Tried } from '#domain/partition';
+import type { PricedPartition, Pricing } from '#domain/quote';
+
+/** A partition with its prices, and what an answer tells of how they came about. */
+export interface JobPartition extends PricedPartition {
+  /** Sources before the one that priced it. */
+  readonly tried?: readonly Tried[];
+  /** Where the advisor priced it. */
+  readonly advice?: {
+    readonly recommendation: string | null;
+    readonly confidence: number | null;
+    /** The partition priced for another job: with advice if the advisor answers again. */
+    again(job: Job): Promise<JobPartition>;
+  };
+}
+
+export interface JobPricing extends Pricing {
+  readonly partitions: readonly JobPartition[];
+}
 
 /**
  * What a job is priced with: those of its partitions that are modelled. The others are not guarded and cost nothing.
- * @throws BudgetError `partition_not_found` if none is modelled, `no_price` if one has neither a price nor a flat rate.
+ * @throws BudgetError `partition_not_found` if none is modelled, `no_price` if one has neither advice, a price nor a flat rate.
  */
-export const pricingOf = async (world: World, job: Job): Promise<Pricing> => {
+export const pricingOf = async (world: World, job: Job, conversation: Conversation | undefined): Promise<JobPricing> => {
   const models = (await Promise.all(job.partitions.map((partition) => world.store.readPartition(partition)))).filter(
     (model) => model !== undefined,
   );
@@ -19,13 +38,34 @@ export const pricingOf = async (world: World, job: Job): Promise<Pricing> => {
       `partition ${job.partitions.join(',')} is not known here: an administrator adds it with 'asbb partition set'`,
     );
   }
-  const partitions = await Promise.all(
-    models.map(async (model) => ({
-      rate: await rateNow(world.prices, model, job.constraint),
-      defaultWallTimeSeconds: model.defaultWallTimeSeconds,
-    })),
-  );
+  const partitions = await Promise.all(models.map((model) => pricedFor(world.prices, job, { model, conversation })));
   return { partitions, holdFactor: world.settings.holdFactor };
+};
+
+/** The advisor's word comes before our own prices, where there is one that can be believed. */
+const pricedFor = async (
+  prices: Prices,
+  job: Job,
+  asked: { model: PartitionModel; conversation: Conversation | undefined },
+): Promise<JobPartition> => {
+  const { model, conversation } = asked;
+  const { defaultWallTimeSeconds } = model;
+  if (conversation === undefined) return { rate: await rateNow(prices, model, job.constraint), defaultWallTimeSeconds };
+  const own = await rateNow(prices, model, job.constraint).catch(ifNoPrice);
+  const isPriced = !(own instanceof BudgetError);
+  const opinion = await opinionOn(conversation, { job, model, own: isPriced ? own : rateOfUnknownNodes(model), isPriced });
+  if ('rate' in opinion) {
+    const { rate, ...advice } = opinion;
+    return { rate, defaultWallTimeSeconds, advice: { ...advice, again: (other) => pricedFor(prices, { ...job, ...other }, asked) } };
+  }
+  const tried: Tried[] = [{ source: 'advisor', outcome: opinion.outcome }];
+  if (isPriced) return { rate: own, defaultWallTimeSeconds, tried };
+  throw new BudgetError(own.code, `${own.message} (advisor: ${opinion.outcome})`, { ...own.details, tried });
+};
+
+const ifNoPrice = (error: unknown): BudgetError => {
+  if (error instanceof BudgetError && error.code === 'no_price') return error;
+  throw error;
 };
 
 /**

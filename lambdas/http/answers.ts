@@ -111,7 +111,7 @@ const lineItemAnswer = (item: LineItem) => ({
 });
 
 export const verdictAnswer = (verdict: Verdict) => {
-  const { hold, account, estimate, refusal } = verdict;
+  const { hold, account, estimate, advice, refusal } = verdict;
   return {
     available: verdict.decision === 'admitted',
     decision: verdict.decision,
@@ -120,7 +120,7 @@ export const verdictAnswer = (verdict: Verdict) => {
     ...(hold === null ? {} : { hold_id: hold.holdId, transaction_id: hold.holdId, expires_at: iso(hold.expiresAt) }),
     budget_remaining: toUsd(account.available),
     message: verdict.message,
-    recommendation: null,
+    recommendation: advice?.recommendation ?? null,
     ...(refusal === undefined ? {} : refusalAnswer(refusal)),
     wall_time: formatWallTime(estimate.wallTimeSeconds),
     details: {
@@ -134,13 +134,14 @@ export const verdictAnswer = (verdict: Verdict) => {
       estimate: {
         source: estimate.source,
         price_date: estimate.priceDate,
-        confidence: CONFIDENCE[estimate.source],
+        confidence: advice?.confidence ?? CONFIDENCE[estimate.source],
         instance_types: estimate.instanceTypes,
         nodes: estimate.nodes,
         wall_time: formatWallTime(estimate.wallTimeSeconds),
         line_items: estimate.lineItems.map(lineItemAnswer),
         low: toUsd(estimate.low),
         high: toUsd(estimate.high),
+        tried: verdict.tried,
       },
     },
   };
