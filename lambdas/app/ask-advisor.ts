@@ -1,54 +1,17 @@
-// What a use case asks of the advisor, and how long it may take altogether.
-import type { Advice, AdvisorQuestion, World } from '#app/ports';
+import type { Patience } from '#app/patience';
+import type { Advisor, AdvisorQuestion, World } from '#app/ports';
 import { absurdity, advisedRate } from '#domain/advice';
 import { BudgetError } from '#domain/errors';
 import { type Estimate, estimateIn, type Rate } from '#domain/estimate';
 import { type Job, tasksOf } from '#domain/job';
 import type { PartitionModel } from '#domain/partition';
 
-export interface Patience {
-  /** For all questions of one request together, those that are asked at once counted once. */
-  readonly waitMs: number;
-  readonly maxTries: number;
+/** How a job's prices are asked for. */
+export interface Asking {
+  readonly patience: Patience;
+  /** For the advisor only: it is no part of the job, which is kept. */
+  readonly jobScript?: string | undefined;
 }
-
-/** A user waits at sbatch, and slurmctld with them. */
-export const CHECK_PATIENCE: Patience = { waitMs: 300, maxTries: 1 };
-/** Nobody waits but whoever asked. */
-export const QUOTE_PATIENCE: Patience = { waitMs: 5_000, maxTries: 3 };
-
-/** One request's questions to the advisor. */
-export interface Conversation {
-  ask(question: Omit<AdvisorQuestion, 'at' | 'jobScript'>): Promise<Advice>;
-}
-
-/** @returns undefined where no advisor is configured */
-export const converse = (
-  { advisor, clock }: Pick<World, 'advisor' | 'clock'>,
-  { waitMs, maxTries }: Patience,
-  jobScript?: string,
-): Conversation | undefined => {
-  if (advisor === undefined) return undefined;
-  let leftMs = waitMs;
-  let underWay = 0;
-  let since = 0;
-  return {
-    ask: async (question) => {
-      const now = clock.now();
-      if (underWay === 0) since = now;
-      underWay++;
-      try {
-        return await advisor.ask(
-          { ...question, at: now, ...(jobScript === undefined ? {} : { jobScript }) },
-          { until: since + leftMs, maxTries },
-        );
-      } finally {
-        underWay--;
-        if (underWay === 0) leftMs -= clock.now() - since;
-      }
-    },
-  };
-};
 
 /** What the advisor's word comes to in one partition. */
 export type Opinion =
@@ -61,14 +24,17 @@ export type Opinion =
  * @param isPriced whether these prices are ones that the advisor's can be held against
  */
 export const opinionOn = async (
-  conversation: Conversation,
+  { advisor, clock }: { advisor: Advisor } & Pick<World, 'clock'>,
+  { patience, jobScript }: Asking,
   { job, model, own, isPriced }: { job: Job; model: PartitionModel; own: Rate; isPriced: boolean },
 ): Promise<Opinion> => {
   const wallTimeSeconds = job.wallTimeSeconds ?? model.defaultWallTimeSeconds;
   if (wallTimeSeconds === null) return { outcome: 'not asked: the job has no wall time' };
   const placed = placedOrNot(own, job, wallTimeSeconds);
   if (placed === undefined) return { outcome: 'not asked: the job does not fit the partition' };
-  const advice = await conversation.ask(questionOf(job, model, placed));
+  const script = jobScript === undefined ? {} : { jobScript };
+  const question = { ...questionOf(job, model, placed), ...script, at: clock.now() };
+  const advice = await patience.spend((until) => advisor.ask(question, { until, maxTries: patience.maxTries }));
   if (!advice.believed) return advice;
   const { cost, recommendation, confidence } = advice;
   const outcome = isPriced ? absurdity(cost, placed.amount) : undefined;

@@ -1,5 +1,5 @@
-import { CHECK_PATIENCE, converse } from '#app/ask-advisor';
 import { contended, holdBooking, holdEntry, notBefore } from '#app/book';
+import { checkPatience } from '#app/patience';
 import type { World } from '#app/ports';
 import { pricingOf } from '#app/price-partitions';
 import { accountNotFound, readAccountOrThrow, readSpecOf } from '#app/read';
@@ -53,7 +53,7 @@ const EXPLAINED_BY_AN_EARLIER_HOLD: ReadonlySet<string> = new Set([
 const tryToPlace = async (world: World, request: PlaceRequest, account: Account | undefined): Promise<Verdict> => {
   const { job, holdId, jobScript } = request;
   if (account === undefined) throw accountNotFound(job.account);
-  const pricing = await pricingOf(world, job, converse(world, CHECK_PATIENCE, jobScript));
+  const pricing = await pricingOf(world, job, { patience: checkPatience(world.clock), jobScript });
   const quote = quoteOf(pricing, job);
   const asked = { account, job, pricing, quote };
   const code = refusalOf(world, account, quote);

@@ -1,4 +1,4 @@
-import { type Conversation, opinionOn } from '#app/ask-advisor';
+import { type Asking, opinionOn } from '#app/ask-advisor';
 import type { Prices, World } from '#app/ports';
 import { rateOfUnknownNodes } from '#domain/advice';
 import { BudgetError } from '#domain/errors';
@@ -28,7 +28,7 @@ export interface JobPricing extends Pricing {
  * What a job is priced with: those of its partitions that are modelled. The others are not guarded and cost nothing.
  * @throws BudgetError `partition_not_found` if none is modelled, `no_price` if one has neither advice, a price nor a flat rate.
  */
-export const pricingOf = async (world: World, job: Job, conversation: Conversation | undefined): Promise<JobPricing> => {
+export const pricingOf = async (world: World, job: Job, asking: Asking): Promise<JobPricing> => {
   const models = (await Promise.all(job.partitions.map((partition) => world.store.readPartition(partition)))).filter(
     (model) => model !== undefined,
   );
@@ -38,25 +38,27 @@ export const pricingOf = async (world: World, job: Job, conversation: Conversati
       `partition ${job.partitions.join(',')} is not known here: an administrator adds it with 'asbb partition set'`,
     );
   }
-  const partitions = await Promise.all(models.map((model) => pricedFor(world.prices, job, { model, conversation })));
+  const partitions = await Promise.all(models.map((model) => pricedFor(world, job, { model, asking })));
   return { partitions, holdFactor: world.settings.holdFactor };
 };
 
 /** The advisor's word comes before our own prices, where there is one that can be believed. */
-const pricedFor = async (
-  prices: Prices,
-  job: Job,
-  asked: { model: PartitionModel; conversation: Conversation | undefined },
-): Promise<JobPartition> => {
-  const { model, conversation } = asked;
+const pricedFor = async (world: World, job: Job, asked: { model: PartitionModel; asking: Asking }): Promise<JobPartition> => {
+  const { prices, advisor, clock } = world;
+  const { model, asking } = asked;
   const { defaultWallTimeSeconds } = model;
-  if (conversation === undefined) return { rate: await rateNow(prices, model, job.constraint), defaultWallTimeSeconds };
+  if (advisor === undefined) return { rate: await rateNow(prices, model, job.constraint), defaultWallTimeSeconds };
   const own = await rateNow(prices, model, job.constraint).catch(ifNoPrice);
   const isPriced = !(own instanceof BudgetError);
-  const opinion = await opinionOn(conversation, { job, model, own: isPriced ? own : rateOfUnknownNodes(model), isPriced });
+  const opinion = await opinionOn({ advisor, clock }, asking, {
+    job,
+    model,
+    own: isPriced ? own : rateOfUnknownNodes(model),
+    isPriced,
+  });
   if ('rate' in opinion) {
     const { rate, ...advice } = opinion;
-    return { rate, defaultWallTimeSeconds, advice: { ...advice, again: (other) => pricedFor(prices, { ...job, ...other }, asked) } };
+    return { rate, defaultWallTimeSeconds, advice: { ...advice, again: (other) => pricedFor(world, { ...job, ...other }, asked) } };
   }
   const tried: Tried[] = [{ source: 'advisor', outcome: opinion.outcome }];
   if (isPriced) return { rate: own, defaultWallTimeSeconds, tried };

@@ -1,4 +1,4 @@
-import { converse, QUOTE_PATIENCE } from '#app/ask-advisor';
+import { quotePatience } from '#app/patience';
 import type { World } from '#app/ports';
 import { pricingOf } from '#app/price-partitions';
 import { readAccountOrThrow } from '#app/read';
@@ -13,7 +13,7 @@ import { quoteOf } from '#domain/quote';
  */
 export const quoteJob = async (world: World, job: Job, jobScript?: string): Promise<Verdict> => {
   const account = await readAccountOrThrow(world.store, job.account);
-  const pricing = await pricingOf(world, job, converse(world, QUOTE_PATIENCE, jobScript));
+  const pricing = await pricingOf(world, job, { patience: quotePatience(world.clock), jobScript });
   const quote = quoteOf(pricing, job);
   const code = refusalOf(world, account, quote);
   if (code !== undefined) return refused(code, { account, job, pricing, quote });
