@@ -1,5 +1,6 @@
-import { CHECK_PATIENCE, type Conversation, converse } from '#app/ask-advisor';
+import type { Asking } from '#app/ask-advisor';
 import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
+import { checkPatience } from '#app/patience';
 import type { AccountChange, Booking, World } from '#app/ports';
 import { type JobPricing, pricingOf } from '#app/price-partitions';
 import { accountNotFound, readAccountOrThrow, readHoldOrThrow, readSpecOf } from '#app/read';
@@ -40,7 +41,7 @@ export interface AdjustRequest {
  *   does_not_fit, validation_failed
  */
 export const adjustHold = (world: World, request: AdjustRequest): Promise<Verdict> => {
-  const conversation = converse(world, CHECK_PATIENCE);
+  const asking = { patience: checkPatience(world.clock) };
   return untilBooked(world, async () => {
     const hold = requireOpen(await readHoldOrThrow(world.store, request.holdId));
     const spec = await readSpecOf(world.store, hold);
@@ -49,7 +50,7 @@ export const adjustHold = (world: World, request: AdjustRequest): Promise<Verdic
     const account = await readAccountOrThrow(world.store, job.account);
     if (job === spec.job && tasks === hold.tasks) return standing({ account, hold, spec });
 
-    const pricing = await pricingAfter(world, hold, { before: spec.job, job, conversation });
+    const pricing = await pricingAfter(world, hold, { before: spec.job, job, asking });
     const whole = quoteOf(pricing, job, tasks - hold.tasksEnded);
     const amount =
       request.mode === 'raise-only' && job.account === hold.account ? maxBigint(whole.holdAmount, hold.amount) : whole.holdAmount;
@@ -102,12 +103,12 @@ const tasksAfter = (hold: Hold, { adjustment, mode }: AdjustRequest): number => 
 const pricingAfter = async (
   world: World,
   hold: Hold,
-  { before, job, conversation }: { before: Job; job: Job; conversation: Conversation | undefined },
+  { before, job, asking }: { before: Job; job: Job; asking: Asking },
 ): Promise<JobPricing> => {
   const { rates, wallTimeSeconds } = hold.terms;
   const locked = rates.map((rate) => ({ rate, defaultWallTimeSeconds: wallTimeSeconds }));
   if (before.partitions.join() === job.partitions.join()) return { partitions: locked, holdFactor: world.settings.holdFactor };
-  const today = await pricingOf(world, { wallTimeSeconds, ...job }, conversation);
+  const today = await pricingOf(world, { wallTimeSeconds, ...job }, asking);
   const partitions = today.partitions.map(
     (priced) =>
       locked.find((each) => each.rate.partition === priced.rate.partition) ?? { ...priced, defaultWallTimeSeconds: wallTimeSeconds },

@@ -1,6 +1,7 @@
-import { type Conversation, converse, QUOTE_PATIENCE } from '#app/ask-advisor';
+import type { Asking } from '#app/ask-advisor';
 import { replaceableLink, requireCluster } from '#app/bind-hold';
 import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
+import { quotePatience } from '#app/patience';
 import { newHold } from '#app/place-hold';
 import type { World } from '#app/ports';
 import { pricingOf } from '#app/price-partitions';
@@ -30,17 +31,17 @@ export interface ForceRequest {
  *   no_wall_time, does_not_fit; never for money, status or dates
  */
 export const forceHold = (world: World, request: ForceRequest): Promise<Hold> => {
-  const conversation = converse(world, QUOTE_PATIENCE, request.jobScript);
+  const asking = { patience: quotePatience(world.clock), jobScript: request.jobScript };
   return untilBooked(world, async () => {
     const existing = await world.store.readHold(request.holdId);
-    return existing === undefined ? placeForced(world, request, conversation) : markForced(world, request, existing);
+    return existing === undefined ? placeForced(world, request, asking) : markForced(world, request, existing);
   });
 };
 
-const placeForced = async (world: World, request: ForceRequest, conversation: Conversation | undefined): Promise<Hold | typeof CHANGED> => {
+const placeForced = async (world: World, request: ForceRequest, asking: Asking): Promise<Hold | typeof CHANGED> => {
   const { job, holdId } = request;
   const account = await readAccountOrThrow(world.store, job.account);
-  const pricing = await pricingOf(world, job, conversation);
+  const pricing = await pricingOf(world, job, asking);
   const quote = quoteOf(pricing, job);
   if (quote.holdAmount > MAX_AMOUNT_MICRO_USD)
     throw new BudgetError('does_not_fit', 'the job costs more than can be held at all', { partition: quote.estimate.partition });
