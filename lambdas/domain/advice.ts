@@ -1,6 +1,6 @@
 // From what an advisor says that one task costs to a rate that a hold can lock like any other.
 import { type Estimate, flatRateOf, MIN_BILLED_SECONDS, type NodeType, type Rate } from '#domain/estimate';
-import { formatUsd, type MicroUsd } from '#domain/money';
+import { formatUsd, type MicroUsd, maxBigint } from '#domain/money';
 import type { PartitionModel } from '#domain/partition';
 
 /**
@@ -30,8 +30,9 @@ const PER_MICRO_USD = 10_000n * MILLION * 3600n;
 export const advisedRate = (own: Rate, { placed, tasks, cost }: { placed: Estimate; tasks: number; cost: MicroUsd }): Rate => {
   const seconds = Math.max(MIN_BILLED_SECONDS, placed.wallTimeSeconds);
   const amount = cost * BigInt(tasks);
-  // An estimate is rounded up once, so the lowest price whose estimate is the amount is the first one above one micro-dollar less.
-  const price = ((amount - 1n) * PER_MICRO_USD) / (placed.nodesE6 * BigInt(seconds) * BigInt(tasks)) + 1n;
+  const nodeSeconds = placed.nodesE6 * BigInt(seconds) * BigInt(tasks);
+  // An estimate is rounded up, so it is the amount at any price above that of a micro-dollar less: the exact price, if it is one.
+  const price = maxBigint((amount * PER_MICRO_USD) / nodeSeconds, ((amount - 1n) * PER_MICRO_USD) / nodeSeconds + 1n);
   const ownPrice = (type: NodeType): bigint => type.priceE10UsdPerHour * own.discountFactorE6 + own.overheadPerNodeHour * 10_000n * MILLION;
   const dearest = own.nodeTypes.find(({ type }) => type === placed.nodeType);
   const dearestPrice = dearest === undefined ? 0n : ownPrice(dearest);
