@@ -34,8 +34,10 @@ export const advisedRate = (own: Rate, { placed, tasks, cost }: { placed: Estima
   // An estimate is rounded up, so it is the amount at any price above that of a micro-dollar less: the exact price, if it is one.
   const price = maxBigint((amount * PER_MICRO_USD) / nodeSeconds, ((amount - 1n) * PER_MICRO_USD) / nodeSeconds + 1n);
   const ownPrice = (type: NodeType): bigint => type.priceE10UsdPerHour * own.discountFactorE6 + own.overheadPerNodeHour * 10_000n * MILLION;
-  const dearest = own.nodeTypes.find(({ type }) => type === placed.nodeType);
-  const dearestPrice = dearest === undefined ? 0n : ownPrice(dearest);
+  const dearestPrice = own.nodeTypes
+    .filter(({ type }) => type === placed.nodeType)
+    .map(ownPrice)
+    .reduce(maxBigint, 0n);
   const priceOf = (type: NodeType): bigint => (dearestPrice === 0n ? price : (price * ownPrice(type)) / dearestPrice);
   return {
     ...own,

@@ -133,6 +133,11 @@ describe('a check with an advisor', () => {
     expect(advisor.questions).toEqual([]);
   });
 
+  it('meets a bug as without an advisor', async () => {
+    const { world } = await advised(() => DOLLAR);
+    await expect(place(world, { nodes: 1.5 })).rejects.toThrow(RangeError);
+  });
+
   it('asks in each partition of the job, and holds for the dearest', async () => {
     const models = [aModel(), aModel({ partition: 'gpu', instanceTypes: ['p3.2xlarge'] })];
     const { world, advisor } = await advised(({ partition }) => (partition === 'gpu' ? 9n * DOLLAR : SILENT), { models });
