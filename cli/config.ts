@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parse, YAMLParseError } from 'yaml';
 import * as z from 'zod';
 import { usageError } from '#cli/exit';
-import { DEFAULT_HOLD_PERCENTAGE, DEFAULT_RECONCILIATION_TIMEOUT_SECONDS } from '#contract/settings';
+import { DEFAULT_HOLD_PERCENTAGE, DEFAULT_RECONCILIATION_TIMEOUT_SECONDS, PRICE_TTL_MS, PRICING_REGIONS } from '#contract/settings';
 import { DEFAULT_TABLE_NAME } from '#contract/table';
 import { BudgetError } from '#domain/errors';
 import { parseFactor } from '#domain/money';
@@ -92,7 +92,10 @@ const SECTIONS = {
     orphan_after: duration.optional(),
   }),
   advisor: z.strictObject({ url: url.optional(), api_key: text.optional(), timeout: duration.optional() }),
-  pricing: z.strictObject({ region: text.optional(), cache_ttl: duration.optional() }),
+  pricing: z.strictObject({
+    region: z.enum(PRICING_REGIONS, `must be one of ${PRICING_REGIONS.join(', ')}: AWS answers for all prices there`).optional(),
+    cache_ttl: duration.optional(),
+  }),
   database: z.strictObject({ table: text.optional(), endpoint: url.optional() }),
 };
 type Sections = { [K in keyof typeof SECTIONS]: z.output<(typeof SECTIONS)[K]> };
@@ -233,7 +236,7 @@ const withDefaults = ({ api, slurm, agent, service, budget, advisor, pricing, da
     orphanAfterMs: budget?.orphan_after ?? 2 * MS_PER_UNIT.m,
   },
   advisor: { ...present({ url: advisor?.url, apiKey: advisor?.api_key }), timeoutMs: advisor?.timeout ?? 30 * MS_PER_UNIT.s },
-  pricing: { ...present({ region: pricing?.region }), cacheTtlMs: pricing?.cache_ttl ?? MS_PER_UNIT.d },
+  pricing: { ...present({ region: pricing?.region }), cacheTtlMs: pricing?.cache_ttl ?? PRICE_TTL_MS },
   database: { table: database?.table ?? DEFAULT_TABLE_NAME, ...present({ endpoint: database?.endpoint }) },
 });
 
@@ -291,7 +294,9 @@ advisor:
   # api_key: secret
   timeout: 30s
 
+# AWS's price list, asked where this machine has AWS credentials; else prices are those that ship with asbb.
 pricing:
+  # Of the endpoint, which knows the prices of every region: us-east-1, eu-central-1 or ap-south-1.
   # region: us-east-1
   # How long a price is believed.
   cache_ttl: 24h

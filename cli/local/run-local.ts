@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Config } from '#cli/config';
 import type { Context } from '#cli/context';
 import { EXIT, type ExitCode, failure, usageError } from '#cli/exit';
+import { localPricing } from '#cli/local/pricing';
 import { chooseStore, type LocalOptions, type LocalServer, startLocal } from '#cli/local/serve';
 
 const DEFAULT_PORT = 8080;
@@ -56,6 +57,7 @@ const start = async (
         defaultCluster: config.slurm.cluster ?? 'local',
       },
       ...advisorIn(config),
+      pricing: localPricing(config.pricing, { env: context.env, home: context.folders.home }),
       folders: context.folders,
       say: context.complain,
       ...(config.database.endpoint === undefined ? {} : { dynamoEndpoint: config.database.endpoint }),

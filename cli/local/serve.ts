@@ -1,13 +1,12 @@
 // `asbb local`: the whole service on this machine. The same handlers as in AWS, over a real DynamoDB engine on a folder.
 import { inspect } from 'node:util';
-import { createCatalogue } from '#adapters/catalogue';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createBaseClient, createDocumentClient } from '#adapters/dynamo-client';
 import { createTable } from '#adapters/dynamo-table';
 import { createHttpAdvisor } from '#adapters/http-advisor';
 import { createMemoryBudgets } from '#adapters/memory-budgets';
 import { fixedKey } from '#adapters/secret-key';
-import { createServices } from '#adapters/services';
+import { createServices, type Parts } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
 import type { Advisor, BudgetStore, Services, Settings, Telemetry } from '#app/ports';
 import {
@@ -23,6 +22,7 @@ import { findJava, startDynamoDbLocal } from '#cli/local/dynamodb-local';
 import { createEventBus, type DeadLetter, type EventBus } from '#cli/local/event-bus';
 import { LOCAL_PARTITIONS } from '#cli/local/first-partitions';
 import { createLocalServer } from '#cli/local/http-server';
+import { offlinePricing } from '#cli/local/pricing';
 import { announceServer, type UserFolders } from '#cli/local/running';
 import { createVerifier } from '#cli/local/sigv4-verify';
 import { ROUTES } from '#contract/routes';
@@ -50,6 +50,8 @@ export interface LocalOptions {
   readonly settings: Settings;
   /** Absent: none is asked. */
   readonly advisor?: { readonly url: string; readonly apiKey?: string; readonly timeoutMs: number };
+  /** @default the catalogue, and nobody is asked */
+  readonly pricing?: Parts['pricing'];
   /** Demand signatures made with these; without, every request is let in. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
   readonly folders: UserFolders;
@@ -78,8 +80,8 @@ export const startLocal = async (options: LocalOptions): Promise<LocalServer> =>
     const servicesOn = (store: BudgetStore): Services =>
       createServices({
         store,
-        prices: createCatalogue(),
         ...advisor,
+        pricing: options.pricing ?? offlinePricing('this server asks nobody'),
         clock: systemClock,
         ids: createIds(),
         settings: options.settings,

@@ -11,11 +11,13 @@ import {
   decodeHold,
   decodeJobLink,
   decodePartition,
+  decodePrice,
   decodeRun,
   decodeSpec,
   encodeCluster,
   encodeMark,
   encodePartition,
+  encodePrice,
 } from '#adapters/dynamo-items';
 import {
   listByName,
@@ -43,6 +45,7 @@ import {
   jobPartition,
   PARTITION_DIRECTORY,
   partitionKey,
+  priceKey,
   RUN_PREFIX,
   runKey,
   specKey,
@@ -135,6 +138,11 @@ export const createDynamoBudgets = ({ client, table }: { client: DynamoDBDocumen
     async deletePartition(partition) {
       const command = new DeleteCommand({ TableName: table, Key: { ...partitionKey(partition) }, ReturnValues: 'ALL_OLD' });
       return (await send(client.send(command))).Attributes !== undefined;
+    },
+
+    readPrice: (wanted) => get(priceKey(wanted), decodePrice),
+    async writePrice(price) {
+      await send(client.send(new PutCommand({ TableName: table, Item: encodePrice(price) })));
     },
   };
 };

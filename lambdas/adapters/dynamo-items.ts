@@ -4,7 +4,7 @@
 // attributes and ISO in keys. Null is an absent attribute, so that conditions can ask for it. A hold's own id is only in its
 // key: the item is written whole at each change, and a kilobyte is one write unit.
 import { type Item, numbersIn, type Reader, reader, wholeNumbers } from '#adapters/dynamo-attributes';
-import type { Cluster, Deposit, HoldSpec, JobLink } from '#app/ports';
+import type { Cluster, Deposit, HoldSpec, JobLink, KeptPrice } from '#app/ports';
 import {
   accountDirectoryKey,
   accountKey,
@@ -17,6 +17,8 @@ import {
   jobKey,
   type Key,
   partitionKey,
+  priceKey,
+  pricePartition,
   RUN_PREFIX,
   runKey,
   specKey,
@@ -29,6 +31,7 @@ import { type Hold, isBound, type Terms } from '#domain/hold';
 import type { Job } from '#domain/job';
 import type { Entry } from '#domain/ledger';
 import type { PartitionModel } from '#domain/partition';
+import type { Tried } from '#domain/price';
 import type { BookedRun } from '#domain/run';
 import type { Usage } from '#domain/usage';
 
@@ -248,6 +251,8 @@ export const encodeSpec = ({ holdId, spec }: { holdId: string; spec: HoldSpec })
       unit_price_e10: line.unitPriceE10,
       amount: line.amount,
     })),
+    confidence_percent: spec.estimate.evidence?.confidencePercent,
+    tried: spec.estimate.evidence?.tried,
   });
 
 export const decodeSpec = (stored: Item): HoldSpec => {
@@ -267,6 +272,12 @@ export const decodeSpec = (stored: Item): HoldSpec => {
         unitPriceE10: line.integer('unit_price_e10'),
         amount: line.integer('amount'),
       })),
+      ...(of.has('confidence_percent') && {
+        evidence: {
+          confidencePercent: of.number('confidence_percent'),
+          tried: of.maps('tried').map((each) => ({ source: each.text<Tried['source']>('source'), outcome: each.text('outcome') })),
+        },
+      }),
     },
   };
 };
@@ -398,6 +409,36 @@ export const decodePartition = (stored: Item): PartitionModel => {
     threadsPerCore: of.number('threads_per_core'),
     memoryPerNodeMib: of.numberOrNull('memory_per_node_mib'),
     source: of.text('source'),
+  };
+};
+
+export const encodePrice = ({ region, offer, askedAt }: KeptPrice): Item =>
+  item(priceKey({ region, type: offer.type }), {
+    price_e10: offer.priceE10UsdPerHour,
+    vcpus: offer.vcpus,
+    cores: offer.physicalCores,
+    mib: offer.memoryMib,
+    gpus: offer.gpus,
+    source: offer.source,
+    price_date: orAbsent(offer.priceDate),
+    asked_at: askedAt,
+  });
+
+export const decodePrice = (stored: Item): KeptPrice => {
+  const of = reader(stored);
+  return {
+    region: of.text('pk').slice(pricePartition('').length),
+    offer: {
+      type: of.text('sk'),
+      priceE10UsdPerHour: of.integer('price_e10'),
+      vcpus: of.number('vcpus'),
+      physicalCores: of.number('cores'),
+      memoryMib: of.number('mib'),
+      gpus: of.number('gpus'),
+      source: of.text('source'),
+      priceDate: of.textOrNull('price_date'),
+    },
+    askedAt: of.number('asked_at'),
   };
 };
 

@@ -10,6 +10,7 @@ import type {
   Deposit,
   HoldSpec,
   JobLink,
+  KeptPrice,
   Outcome,
   Page,
   PageRequest,
@@ -47,6 +48,7 @@ class Tables {
   readonly clusterNames = new SortedList();
   readonly partitions = new Map<string, PartitionModel>();
   readonly partitionNames = new SortedList();
+  readonly prices = new Map<string, KeptPrice>();
 }
 
 /** A store of its own, empty. Callers interleave as they would on a network: each method yields once before it looks. */
@@ -239,6 +241,16 @@ export const createMemoryBudgets = (): BudgetStore => {
       await null;
       tables.partitionNames.remove(partition);
       return tables.partitions.delete(partition);
+    },
+
+    async readPrice({ region, type }) {
+      await null;
+      return tables.prices.get(keyOf(region, type));
+    },
+
+    async writePrice(price) {
+      await null;
+      tables.prices.set(keyOf(price.region, price.offer.type), kept(price));
     },
   };
 };

@@ -4,11 +4,12 @@ import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createDocumentClient } from '#adapters/dynamo-client';
 import { createHttpAdvisor } from '#adapters/http-advisor';
 import { createPowertoolsTelemetry } from '#adapters/powertools';
+import { createPricingApi, unaskedPricingApi } from '#adapters/pricing-api';
 import { createSecretKey } from '#adapters/secret-key';
-import { createServices } from '#adapters/services';
+import { createServices, type Parts } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
 import type { Advisor, Ids, Services, Settings } from '#app/ports';
-import { DEFAULT_HOLD_PERCENTAGE, DEFAULT_RECONCILIATION_TIMEOUT_SECONDS } from '#contract/settings';
+import { DEFAULT_HOLD_PERCENTAGE, DEFAULT_RECONCILIATION_TIMEOUT_SECONDS, PRICE_TTL_MS } from '#contract/settings';
 import { DEFAULT_TABLE_NAME } from '#contract/table';
 import { parseFactor } from '#domain/money';
 
@@ -17,14 +18,15 @@ const DEFAULT_SERVICE_NAME = 'asbb';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * @param environment TABLE_NAME, SERVICE_NAME (asbb), HOLD_PERCENTAGE (1.2), RECONCILIATION_TIMEOUT_SECONDS (86400),
- *   ADVISOR_URL and ADVISOR_SECRET_NAME (together, or no advisor is asked); endpoints and region as the SDK reads them
+ * @param environment TABLE_NAME, SERVICE_NAME (asbb), HOLD_PERCENTAGE (1.2), RECONCILIATION_TIMEOUT_SECONDS (86400), PRICING_REGION
+ *   (of the endpoint; without it AWS is not asked for prices), ADVISOR_URL and ADVISOR_SECRET_NAME (together, or no advisor is
+ *   asked); endpoints and region as the SDK reads them
  */
 export const createProduction = (environment: Environment = process.env): Services => {
   const ids = createIds();
   return createServices({
     store: createDynamoBudgets({ client: createDocumentClient(), table: environment.TABLE_NAME ?? DEFAULT_TABLE_NAME }),
-    prices: createCatalogue(),
+    pricing: pricingFrom(environment),
     clock: systemClock,
     ids,
     ...advisorFrom(environment, ids),
@@ -37,6 +39,15 @@ const advisorFrom = ({ ADVISOR_URL: url, ADVISOR_SECRET_NAME: secretName }: Envi
   if (!url) return {};
   if (!secretName) throw new Error('ADVISOR_SECRET_NAME must name the secret that holds the key of the advisor at ADVISOR_URL');
   return { advisor: createHttpAdvisor({ url, key: createSecretKey({ secretName, clock: systemClock }), clock: systemClock, ids }) };
+};
+
+const pricingFrom = ({ PRICING_REGION: region }: Environment): Parts['pricing'] => {
+  const catalogue = createCatalogue();
+  const api =
+    region === undefined || region === ''
+      ? unaskedPricingApi('this function does not ask AWS')
+      : createPricingApi({ region, clock: systemClock, coresOf: catalogue.coresOf });
+  return { api, catalogue, ttlMs: PRICE_TTL_MS };
 };
 
 const settingsFrom = (environment: Environment): Settings => {

@@ -1,13 +1,18 @@
 import { withCachedPartitions } from '#adapters/cached-partitions';
 import { createGate, throughGate } from '#adapters/gate';
-import type { Advisor, BudgetStore, Clock, Ids, Prices, Services, Settings, Telemetry } from '#app/ports';
+import type { Advisor, BudgetStore, Clock, Ids, PriceLink, Services, Settings, Telemetry, World } from '#app/ports';
+import { createPriceChain } from '#app/price-chain';
 import { withinDeadline } from '#app/within-deadline';
 import { DIMENSION_KIND, METRIC_STORE_RETRIES } from '#contract/metrics';
 import type { Instant } from '#domain/ledger';
 
 export interface Parts {
   readonly store: BudgetStore;
-  readonly prices: Prices;
+  readonly pricing: {
+    readonly api: PriceLink;
+    readonly catalogue: PriceLink;
+    readonly ttlMs: number;
+  };
   readonly advisor?: Advisor;
   readonly clock: Clock;
   readonly ids: Ids;
@@ -18,8 +23,8 @@ export interface Parts {
 /** What is left of a request's time for the money, once the advisor has said nothing. */
 const STORE_RESERVE_MS = 150;
 
-/** The adapters put together: each request gets a world whose store and advisor know how long it has. */
-export const createServices = ({ store, telemetry, advisor, ...parts }: Parts): Services => {
+/** The adapters put together: each request gets a world whose store, prices and advisor know how long it has. */
+export const createServices = ({ store, telemetry, pricing, advisor, ...parts }: Parts): Services => {
   const cached = withCachedPartitions(store, parts.clock);
   const gate = createGate();
   const retried = (kind: string): void =>
@@ -35,5 +40,10 @@ export const createServices = ({ store, telemetry, advisor, ...parts }: Parts): 
               advisor.ask(question, { until: Math.min(until, deadline - STORE_RESERVE_MS), maxTries }),
           },
         };
-  return { telemetry, world: (deadline) => ({ ...parts, ...advisorUntil(deadline), store: storeUntil(deadline) }) };
+  const chain = createPriceChain({ clock: parts.clock, store: cached, ...pricing });
+  const worldUntil = (deadline: Instant): World => {
+    const reached = storeUntil(deadline);
+    return { ...parts, ...advisorUntil(deadline), store: reached, prices: chain.within({ store: reached, deadline }) };
+  };
+  return { telemetry, world: worldUntil };
 };

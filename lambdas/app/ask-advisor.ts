@@ -5,6 +5,7 @@ import { BudgetError } from '#domain/errors';
 import { type Estimate, estimateIn, type Rate } from '#domain/estimate';
 import { type Job, tasksOf } from '#domain/job';
 import type { PartitionModel } from '#domain/partition';
+import { confidencePercentOf, type Evidence } from '#domain/price';
 
 /** How a job's prices are asked for. */
 export interface Asking {
@@ -15,7 +16,7 @@ export interface Asking {
 
 /** What the advisor's word comes to in one partition. */
 export type Opinion =
-  | { readonly rate: Rate; readonly recommendation: string | null; readonly confidence: number | null }
+  | { readonly rate: Rate; readonly evidence: Evidence; readonly recommendation: string | null }
   | { readonly outcome: string };
 
 /**
@@ -39,7 +40,9 @@ export const opinionOn = async (
   const { cost, recommendation, confidence } = advice;
   const outcome = isPriced ? absurdity(cost, placed.amount) : undefined;
   if (outcome !== undefined) return { outcome };
-  return { rate: advisedRate(own, { placed, tasks: tasksOf(job), cost }), recommendation, confidence };
+  const rate = advisedRate(own, { placed, tasks: tasksOf(job), cost });
+  const confidencePercent = confidence === null ? confidencePercentOf(rate) : Math.round(confidence * 100);
+  return { rate, evidence: { confidencePercent, tried: [] }, recommendation };
 };
 
 const placedOrNot = (own: Rate, job: Job, wallTimeSeconds: number): Estimate | undefined => {

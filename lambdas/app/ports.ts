@@ -6,6 +6,7 @@ import type { Job } from '#domain/job';
 import type { Entry, Instant, Movement } from '#domain/ledger';
 import type { MicroUsd } from '#domain/money';
 import type { InstanceOffer, PartitionModel, PriceSource } from '#domain/partition';
+import type { Evidence } from '#domain/price';
 import type { BookedRun } from '#domain/run';
 import type { Usage } from '#domain/usage';
 
@@ -26,9 +27,44 @@ export interface Ids {
   random(): number;
 }
 
+/** An instance type in a region: the on-demand Linux price of it is wanted. */
+export interface WantedPrice {
+  readonly region: string;
+  readonly type: string;
+}
+
+/** A price with how far to believe it, or undefined if no source knows one. Never another region's, and never $0. */
+export interface PriceAnswer extends Evidence {
+  readonly offer: InstanceOffer | undefined;
+}
+
 export interface Prices {
-  /** The on-demand Linux price of a type in a region, or undefined if no source knows it. Never another region's price. */
-  offerOf(wanted: { region: string; type: string }): Promise<InstanceOffer | undefined>;
+  /** @param patienceMs how long to wait for what must be asked for; 0 takes what is known */
+  offerOf(wanted: WantedPrice, patienceMs: number): Promise<PriceAnswer>;
+  /** Asks AWS whatever is known already, and keeps the answer. */
+  refresh(wanted: WantedPrice): Promise<PriceReply>;
+}
+
+/** One link of the price chain. It never throws for what is wrong outside: it says so. */
+export interface PriceLink {
+  readonly source: PriceSource;
+  ask(wanted: WantedPrice): Promise<PriceReply>;
+}
+
+/**
+ * - `none`: it answered, and has no such price. `unbelievable`: it answered nonsense about this type.
+ * - `unanswered`: it did not answer, and would not answer about another type either.
+ * - `unasked`: it cannot be asked from here.
+ */
+export type PriceReply =
+  | { readonly kind: 'offer'; readonly offer: InstanceOffer }
+  | { readonly kind: 'none' | 'unbelievable' | 'unanswered' | 'unasked'; readonly outcome: string };
+
+/** A price that AWS was asked for, and when. */
+export interface KeptPrice {
+  readonly region: string;
+  readonly offer: InstanceOffer;
+  readonly askedAt: Instant;
 }
 
 /** What the advisor is asked about: one task of a job, in one partition. */
@@ -97,6 +133,8 @@ export interface HoldSpec {
     readonly priceDate: string | null;
     readonly instanceTypes: readonly string[];
     readonly lineItems: readonly LineItem[];
+    /** Absent on what was kept before it was. */
+    readonly evidence?: Evidence;
   };
 }
 
@@ -250,6 +288,10 @@ export interface BudgetStore {
   writePartition(model: PartitionModel): Promise<void>;
   /** False: there was none. */
   deletePartition(partition: string): Promise<boolean>;
+
+  readPrice(wanted: WantedPrice): Promise<KeptPrice | undefined>;
+  /** Instead of the one that was kept before. */
+  writePrice(price: KeptPrice): Promise<void>;
 }
 
 /** A ledger entry as usage sees it. */

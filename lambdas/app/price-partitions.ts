@@ -4,17 +4,15 @@ import { rateOfUnknownNodes } from '#domain/advice';
 import { BudgetError } from '#domain/errors';
 import { flatRateOf, type Rate, rateOf, typesAllowedBy } from '#domain/estimate';
 import type { Job } from '#domain/job';
-import type { PartitionModel, Tried } from '#domain/partition';
+import type { PartitionModel } from '#domain/partition';
+import { confidencePercentOf, type Evidence, evidenceOfAll, type Tried } from '#domain/price';
 import type { PricedPartition, Pricing } from '#domain/quote';
 
 /** A partition with its prices, and what an answer tells of how they came about. */
 export interface JobPartition extends PricedPartition {
-  /** Sources before the one that priced it. */
-  readonly tried?: readonly Tried[];
   /** Where the advisor priced it. */
   readonly advice?: {
     readonly recommendation: string | null;
-    readonly confidence: number | null;
     /** The partition priced for another job: with advice if the advisor answers again. */
     again(job: Job): Promise<JobPartition>;
   };
@@ -47,22 +45,24 @@ const pricedFor = async (world: World, job: Job, asked: { model: PartitionModel;
   const { prices, advisor, clock } = world;
   const { model, asking } = asked;
   const { defaultWallTimeSeconds } = model;
-  if (advisor === undefined) return { rate: await rateNow(prices, model, job.constraint), defaultWallTimeSeconds };
-  const own = await rateNow(prices, model, job.constraint).catch(ifNoPrice);
+  const pricing = asking.patience.spend((until) => rateNow(prices, model, { constraint: job.constraint, patienceMs: until - clock.now() }));
+  if (advisor === undefined) return { ...(await pricing), defaultWallTimeSeconds };
+  const own = await pricing.catch(ifNoPrice);
   const isPriced = !(own instanceof BudgetError);
   const opinion = await opinionOn({ advisor, clock }, asking, {
     job,
     model,
-    own: isPriced ? own : rateOfUnknownNodes(model),
+    own: isPriced ? own.rate : rateOfUnknownNodes(model),
     isPriced,
   });
   if ('rate' in opinion) {
-    const { rate, ...advice } = opinion;
-    return { rate, defaultWallTimeSeconds, advice: { ...advice, again: (other) => pricedFor(world, { ...job, ...other }, asked) } };
+    const { rate, evidence, recommendation } = opinion;
+    const advice = { recommendation, again: (other: Job) => pricedFor(world, { ...job, ...other }, asked) };
+    return { rate, evidence, defaultWallTimeSeconds, advice };
   }
-  const tried: Tried[] = [{ source: 'advisor', outcome: opinion.outcome }];
-  if (isPriced) return { rate: own, defaultWallTimeSeconds, tried };
-  throw new BudgetError(own.code, `${own.message} (advisor: ${opinion.outcome})`, { ...own.details, tried });
+  const before: Tried = { source: 'advisor', outcome: opinion.outcome };
+  if (isPriced) return { rate: own.rate, evidence: { ...own.evidence, tried: [before, ...own.evidence.tried] }, defaultWallTimeSeconds };
+  throw new BudgetError(own.code, `${own.message} (advisor: ${opinion.outcome})`, { ...own.details, tried: [before, ...triedBy(own)] });
 };
 
 const ifNoPrice = (error: unknown): BudgetError => {
@@ -70,24 +70,34 @@ const ifNoPrice = (error: unknown): BudgetError => {
   throw error;
 };
 
+/** What rateNow tells of a price that it has not found. */
+const triedBy = ({ details }: BudgetError): readonly Tried[] => details?.tried as readonly Tried[];
+
 /**
  * The partition's terms at today's prices. If one of its types has no price, the dearest is not known, and the partition's
- * `unpriced` policy decides: a flat rate, or no. Never a silent $0.
- * @throws BudgetError `no_price`
+ * `unpriced` policy decides: a flat rate, or no. Never a silent $0. All types are asked for at once, so the patience is of all.
+ * @throws BudgetError `no_price`, with what was tried
  */
-export const rateNow = async (prices: Prices, model: PartitionModel, constraint?: string): Promise<Rate> => {
-  const types = typesAllowedBy(model, constraint);
-  const offers = await Promise.all(types.map((type) => prices.offerOf({ region: model.region, type })));
-  const unpriced = types.filter((_, index) => offers[index] === undefined);
-  if (types.length > 0 && unpriced.length === 0)
-    return rateOf(
-      model,
-      offers.filter((offer) => offer !== undefined),
-    );
-  if (model.unpriced === 'flat' && model.flatRatePerNodeHour !== null) return flatRateOf(model, model.flatRatePerNodeHour);
+export const rateNow = async (
+  prices: Prices,
+  model: PartitionModel,
+  asked: { patienceMs: number; constraint?: string | undefined },
+): Promise<{ rate: Rate; evidence: Evidence }> => {
+  const types = typesAllowedBy(model, asked.constraint);
+  const answers = await Promise.all(
+    types.map(async (type) => ({ type, ...(await prices.offerOf({ region: model.region, type }, asked.patienceMs)) })),
+  );
+  const offers = answers.flatMap(({ offer }) => (offer === undefined ? [] : [offer]));
+  const evidence = types.length === 0 ? { confidencePercent: 0, tried: [] } : evidenceOfAll(answers);
+  if (types.length > 0 && offers.length === types.length) return { rate: rateOf(model, offers), evidence };
+  if (model.unpriced === 'flat' && model.flatRatePerNodeHour !== null) {
+    const rate = flatRateOf(model, model.flatRatePerNodeHour);
+    return { rate, evidence: { ...evidence, confidencePercent: confidencePercentOf(rate) } };
+  }
+  const unpriced = answers.filter(({ offer }) => offer === undefined).map(({ type }) => type);
   throw new BudgetError(
     'no_price',
     `no price is known for ${unpriced.join(', ') || 'any type'} in ${model.region}, so partition ${model.partition} cannot be priced`,
-    { partition: model.partition, region: model.region, instance_types: unpriced },
+    { partition: model.partition, region: model.region, instance_types: unpriced, tried: evidence.tried },
   );
 };

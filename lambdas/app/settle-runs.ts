@@ -1,5 +1,6 @@
 import { requireCluster } from '#app/bind-hold';
 import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
+import { QUOTE_PATIENCE_MS } from '#app/patience';
 import type { World } from '#app/ports';
 import { rateNow } from '#app/price-partitions';
 import { accountNotFound, readJobLinkOrThrow } from '#app/read';
@@ -203,7 +204,7 @@ const usageOf = (report: RunReport): RunUsage => {
 /** Undefined: nobody guards that partition, so a run in it costs the budget nothing. */
 const currentRate = async (world: World, partition: string): Promise<Rate | undefined> => {
   const model = await world.store.readPartition(partition);
-  return model === undefined ? undefined : rateNow(world.prices, model);
+  return model === undefined ? undefined : (await rateNow(world.prices, model, { patienceMs: QUOTE_PATIENCE_MS })).rate;
 };
 
 /** A type that was not priced is charged as the held one: a guess, but never $0, and the run must be booked. */

@@ -6,7 +6,6 @@ import { type Account, dateOf, unwillingness } from '#domain/account';
 import type { Hold } from '#domain/hold';
 import type { Job } from '#domain/job';
 import { MAX_AMOUNT_MICRO_USD, type MicroUsd } from '#domain/money';
-import type { Tried } from '#domain/partition';
 import { admissionMessage, type Offers, offersFor, type Quote, quoteMessage, type RefusalCode, refusalMessage } from '#domain/quote';
 
 export interface Verdict {
@@ -14,10 +13,8 @@ export interface Verdict {
   readonly message: string;
   /** What the job is estimated at: of the request when just priced, of the hold when it was placed before. */
   readonly estimate: HoldSpec['estimate'] & { readonly nodes: number; readonly wallTimeSeconds: number };
-  /** Sources that were asked for a price before that of the estimate. */
-  readonly tried: readonly Tried[];
   /** What the advisor says beside the price, where the price is the advisor's. */
-  readonly advice?: { readonly recommendation: string | null; readonly confidence: number | null };
+  readonly recommendation: string | null;
   readonly holdAmount: MicroUsd;
   /** The account as it was read, less this hold. Advisory: others spend at the same time. */
   readonly account: Account;
@@ -70,7 +67,7 @@ export const standing = (asked: { account: Account; hold: Hold; spec: HoldSpec }
   decision: 'admitted',
   message: admissionMessage(asked.account, asked.hold.amount),
   estimate: { ...asked.spec.estimate, nodes: asked.hold.terms.nodes, wallTimeSeconds: asked.hold.terms.wallTimeSeconds },
-  tried: [],
+  recommendation: null,
   holdAmount: asked.hold.amount,
   account: asked.account,
   hold: asked.hold,
@@ -85,13 +82,12 @@ export const lessHold = (account: Account, amount: MicroUsd): Account => ({
 });
 
 /** What is kept beside the hold, for whoever looks at it later. */
-export const specOf = (job: Job, { estimate }: Quote): HoldSpec => {
+export const specOf = (job: Job, { estimate, evidence }: Quote): HoldSpec => {
   const { amount, low, high, source, priceDate, instanceTypes, lineItems } = estimate;
-  return { job, estimate: { amount, low, high, source, priceDate, instanceTypes, lineItems } };
+  return { job, estimate: { amount, low, high, source, priceDate, instanceTypes, lineItems, evidence } };
 };
 
-const pricedAs = (pricing: JobPricing, { estimate }: Quote): Pick<Verdict, 'estimate' | 'tried' | 'advice'> => {
-  const partition = pricing.partitions.find(({ rate }) => rate.partition === estimate.partition);
-  const { tried = [], advice } = partition ?? {};
-  return { estimate, tried, ...(advice === undefined ? {} : { advice }) };
+const pricedAs = (pricing: JobPricing, { estimate, evidence }: Quote): Pick<Verdict, 'estimate' | 'recommendation'> => {
+  const advice = pricing.partitions.find(({ rate }) => rate.partition === estimate.partition)?.advice;
+  return { estimate: { ...estimate, evidence }, recommendation: advice?.recommendation ?? null };
 };

@@ -111,6 +111,10 @@ export const clusterKey = (cluster: string): Key => ({ pk: CLUSTER_DIRECTORY, sk
 export const PARTITION_DIRECTORY = 'PARTITIONS';
 export const partitionKey = (partition: string): Key => ({ pk: PARTITION_DIRECTORY, sk: partition });
 
+/** What AWS was asked for of a region, each instance type with its price and size. */
+export const pricePartition = (region: string): string => `PRICE#${region}`;
+export const priceKey = ({ region, type }: { region: string; type: string }): Key => ({ pk: pricePartition(region), sk: type });
+
 /** What ended runs of an account cost and had in one month, `yyyy-mm` in UTC. */
 export const usageMonth = ({ account, month }: { account: string; month: string }): string => `USAGE#${single(account)}#${month}`;
 

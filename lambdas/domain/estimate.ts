@@ -3,6 +3,7 @@ import { BudgetError } from '#domain/errors';
 import type { Job } from '#domain/job';
 import { ceilDiv, type MicroUsd, maxBigint, minBigint } from '#domain/money';
 import type { InstanceOffer, PartitionModel, PriceSource } from '#domain/partition';
+import { confidencePercentOf } from '#domain/price';
 
 /** EC2 bills Linux instances by the second, with a minimum of one minute (AWS, "EC2 On-Demand Pricing"). */
 export const MIN_BILLED_SECONDS = 60;
@@ -82,7 +83,8 @@ export const rateOf = (model: PartitionModel, offers: readonly InstanceOffer[]):
       memoryMib: model.memoryPerNodeMib ?? offer.memoryMib,
       gpus: offer.gpus,
     })),
-    source: first.source,
+    // The least sure of them: a sum is no surer than what it is made of.
+    source: offers.reduce((a, b) => (confidencePercentOf(b) < confidencePercentOf(a) ? b : a), first).source,
     priceDate: oldest(offers),
   };
 };

@@ -39,9 +39,3 @@ export interface InstanceOffer {
 }
 
 export type PriceSource = 'advisor' | 'pricing-api' | 'catalogue' | 'flat-rate';
-
-/** A source that was asked for a price before the one that gave it, and in words why it gave none. */
-export interface Tried {
-  readonly source: PriceSource;
-  readonly outcome: string;
-}

@@ -5,12 +5,15 @@ import { type Estimate, estimateIn, type Rate } from '#domain/estimate';
 import type { Terms } from '#domain/hold';
 import { type Job, tasksOf } from '#domain/job';
 import { formatUsd, MAX_AMOUNT_MICRO_USD, type MicroUsd, minBigint, multiplyUp } from '#domain/money';
+import { type Evidence, evidenceOf } from '#domain/price';
 import { formatWallTime } from '#domain/slurm-time';
 
 /** A guarded partition that the job may run in, with its prices. */
 export interface PricedPartition {
   readonly rate: Rate;
   readonly defaultWallTimeSeconds: number | null;
+  /** @default what the rate's source and date say */
+  readonly evidence?: Evidence;
 }
 
 /** What a job is priced with. */
@@ -22,6 +25,8 @@ export interface Pricing {
 export interface Quote {
   readonly estimate: Estimate;
   readonly holdAmount: MicroUsd;
+  /** Of the estimate's price. */
+  readonly evidence: Evidence;
 }
 
 /** What would be admitted now. Each stands alone, all else as asked; absent if nothing would. */
@@ -55,7 +60,8 @@ export const quoteOf = (pricing: Pricing, job: Job, tasks = tasksOf(job)): Quote
   const [first, ...others] = estimates;
   if (first === undefined) throw misfits[0] ?? new Error('a job is priced in at least one partition');
   const estimate = others.reduce((a, b) => (b.amount > a.amount ? b : a), first);
-  return { estimate, holdAmount: multiplyUp(estimate.amount, pricing.holdFactor) };
+  const evidence = pricing.partitions.find(({ rate }) => rate.partition === estimate.partition)?.evidence ?? evidenceOf(estimate);
+  return { estimate, holdAmount: multiplyUp(estimate.amount, pricing.holdFactor), evidence };
 };
 
 /** The terms that a hold locks. */

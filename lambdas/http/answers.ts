@@ -11,15 +11,10 @@ import type { Job } from '#domain/job';
 import type { Entry, Instant } from '#domain/ledger';
 import { formatMemory } from '#domain/memory';
 import { formatUsd, toUsd } from '#domain/money';
-import type { PartitionModel, PriceSource } from '#domain/partition';
+import type { PartitionModel } from '#domain/partition';
+import { type Evidence, evidenceOf } from '#domain/price';
 import type { BookedRun } from '#domain/run';
 import { formatWallTime } from '#domain/slurm-time';
-
-/**
- * How far each source is to be believed, from 0 to 1. The list prices of an API are what the bill will say before discounts;
- * a catalogue was so on its price date; a flat rate is somebody's guess.
- */
-const CONFIDENCE: Readonly<Record<PriceSource, number>> = { advisor: 0.9, 'pricing-api': 1, catalogue: 0.8, 'flat-rate': 0.5 };
 
 const iso = (at: Instant): string => new Date(at).toISOString();
 const isoOrNull = (at: Instant | null): string | null => (at === null ? null : iso(at));
@@ -111,7 +106,7 @@ const lineItemAnswer = (item: LineItem) => ({
 });
 
 export const verdictAnswer = (verdict: Verdict) => {
-  const { hold, account, estimate, advice, refusal } = verdict;
+  const { hold, account, estimate, refusal } = verdict;
   return {
     available: verdict.decision === 'admitted',
     decision: verdict.decision,
@@ -120,7 +115,7 @@ export const verdictAnswer = (verdict: Verdict) => {
     ...(hold === null ? {} : { hold_id: hold.holdId, transaction_id: hold.holdId, expires_at: iso(hold.expiresAt) }),
     budget_remaining: toUsd(account.available),
     message: verdict.message,
-    recommendation: advice?.recommendation ?? null,
+    recommendation: verdict.recommendation,
     ...(refusal === undefined ? {} : refusalAnswer(refusal)),
     wall_time: formatWallTime(estimate.wallTimeSeconds),
     details: {
@@ -134,18 +129,21 @@ export const verdictAnswer = (verdict: Verdict) => {
       estimate: {
         source: estimate.source,
         price_date: estimate.priceDate,
-        confidence: advice?.confidence ?? CONFIDENCE[estimate.source],
+        ...evidenceAnswer(estimate.evidence ?? evidenceOf(estimate)),
         instance_types: estimate.instanceTypes,
         nodes: estimate.nodes,
         wall_time: formatWallTime(estimate.wallTimeSeconds),
         line_items: estimate.lineItems.map(lineItemAnswer),
         low: toUsd(estimate.low),
         high: toUsd(estimate.high),
-        tried: verdict.tried,
       },
     },
   };
 };
+
+/** From 0 to 1, and what was asked before the price was found. */
+const evidenceAnswer = ({ confidencePercent, tried }: Evidence) => ({ confidence: confidencePercent / 100, tried });
+
 export type VerdictAnswer = ReturnType<typeof verdictAnswer>;
 
 const refusalAnswer = ({ code, shortfall, offers }: NonNullable<Verdict['refusal']>) => {

@@ -1,11 +1,12 @@
 // The whole service in this process, over a store in memory and a clock that the test moves: its real handlers, asked through the
 // real client, with a hand on every request.
-import { createCatalogue } from '#adapters/catalogue';
+
 import { createMemoryBudgets } from '#adapters/memory-budgets';
 import { createServices } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
 import type { BudgetStore, Clock } from '#app/ports';
 import { type ApiClient, createApiClient } from '#cli/api-client';
+import { offlinePricing } from '#cli/local/pricing';
 import { sweep } from '#events/expire';
 import { adminRoutes } from '#http/admin';
 import { agentRoutes } from '#http/agent';
@@ -34,7 +35,7 @@ export const createService = (nowMs: () => number): TestService => {
   const clock: Clock = { now: nowMs, sleep: (ms, signal) => systemClock.sleep(signal === undefined ? 0 : ms, signal) };
   const services = createServices({
     store,
-    prices: createCatalogue(),
+    pricing: offlinePricing('no network'),
     clock,
     ids: createIds(),
     settings: SETTINGS,

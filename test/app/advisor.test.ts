@@ -46,9 +46,11 @@ describe('a check with an advisor', () => {
     expect(verdict).toMatchObject({
       decision: 'admitted',
       holdAmount: 12n * DOLLAR,
-      estimate: { amount: 10n * DOLLAR, source: 'advisor', priceDate: null, instanceTypes: ['c5.18xlarge'], nodes: 1 },
-      tried: [],
-      advice: { recommendation: 'run it at home', confidence: 0.75 },
+      estimate: {
+        ...{ amount: 10n * DOLLAR, source: 'advisor', priceDate: null, instanceTypes: ['c5.18xlarge'], nodes: 1 },
+        evidence: { confidencePercent: 75, tried: [] },
+      },
+      recommendation: 'run it at home',
     });
     expect(columns(await world.account())).toMatchObject({ held: 12n * DOLLAR, available: 988n * DOLLAR });
   });
@@ -105,7 +107,7 @@ describe('a check with an advisor', () => {
   it('answers a repeated request as before, whatever the advisor says by now and whether it sends the script or not', async () => {
     const { world } = await advised((_, index) => (index === 0 ? 10n * DOLLAR : 20n * DOLLAR));
     await place(world, {}, 'one script');
-    expect(await place(world, {}, 'another')).toMatchObject({ holdAmount: 12n * DOLLAR, tried: [] });
+    expect(await place(world, {}, 'another')).toMatchObject({ holdAmount: 12n * DOLLAR, recommendation: null });
     expect(columns(await world.account())).toMatchObject({ available: 988n * DOLLAR });
   });
 
@@ -117,11 +119,13 @@ describe('a check with an advisor', () => {
     const { world } = await advised(answer);
     const verdict = await place(world);
     expect(verdict).toMatchObject({
-      estimate: { amount: 3_060_000n, source: 'pricing-api' },
+      estimate: {
+        ...{ amount: 3_060_000n, source: 'pricing-api' },
+        evidence: { confidencePercent: 100, tried: [{ source: 'advisor', outcome }] },
+      },
       holdAmount: 3_672_000n,
-      tried: [{ source: 'advisor', outcome }],
+      recommendation: null,
     });
-    expect(verdict).not.toHaveProperty('advice');
   });
 
   it.each([
@@ -143,7 +147,7 @@ describe('a check with an advisor', () => {
     const { world, advisor } = await advised(({ partition }) => (partition === 'gpu' ? 9n * DOLLAR : SILENT), { models });
     const verdict = await place(world, { partitions: ['aws', 'gpu', 'local'] });
     expect(advisor.questions.map(({ partition }) => partition)).toEqual(['aws', 'gpu']);
-    expect(verdict).toMatchObject({ estimate: { partition: 'gpu', amount: 9n * DOLLAR, source: 'advisor' }, tried: [] });
+    expect(verdict).toMatchObject({ estimate: { partition: 'gpu', amount: 9n * DOLLAR, source: 'advisor', evidence: { tried: [] } } });
   });
 
   it('locks the price: an adjustment and a run are priced by it, and the advisor is not asked again', async () => {
@@ -197,7 +201,9 @@ describe('a partition that has no price of ours', () => {
   it('takes its flat rate without the advisor, and holds the advisor against it', async () => {
     const models = [aModel({ ...unknown, unpriced: 'flat', flatRatePerNodeHour: 2n * DOLLAR })];
     const silent = await advised(() => SILENT, { models });
-    expect(await place(silent.world)).toMatchObject({ estimate: { amount: 2n * DOLLAR, source: 'flat-rate' }, tried: [SILENT_TRIED] });
+    expect(await place(silent.world)).toMatchObject({
+      estimate: { amount: 2n * DOLLAR, source: 'flat-rate', evidence: { tried: [SILENT_TRIED] } },
+    });
     const absurd = await advised(() => 41n * DOLLAR, { models });
     expect(await place(absurd.world)).toMatchObject({ estimate: { amount: 2n * DOLLAR, source: 'flat-rate' } });
   });

@@ -69,6 +69,7 @@ describe('placeHold', () => {
         priceDate: '2026-03-01',
         instanceTypes: ['c5.18xlarge'],
         lineItems: [{ name: 'instances', nodeHoursE6: 1_000_000n, unitPriceE10: 30_600_000_000n, amount: 3_060_000n }],
+        evidence: { confidencePercent: 100, tried: [] },
       },
     });
   });

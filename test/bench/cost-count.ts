@@ -4,7 +4,6 @@ import { randomUUID } from 'node:crypto';
 import { type AttributeValue, type DynamoDBClient, GetItemCommand, QueryCommand, type QueryCommandInput } from '@aws-sdk/client-dynamodb';
 import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
 import { monotonicFactory } from 'ulid';
-import { createCatalogue } from '#adapters/catalogue';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createBaseClient, createDocumentClient } from '#adapters/dynamo-client';
 import { changeOf } from '#adapters/dynamo-stream';
@@ -14,6 +13,7 @@ import { createServices } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
 import { auditAccounts } from '#app/audit-accounts';
 import type { Clock } from '#app/ports';
+import { offlinePricing } from '#cli/local/pricing';
 import { API_BASE_PATH } from '#contract/limits';
 import { followedKind, TABLE } from '#contract/table';
 import { sweep } from '#events/expire';
@@ -150,7 +150,7 @@ const aBench = async (endpoint: string, lines: string[]) => {
   const clock: Clock = { now: () => now, sleep: systemClock.sleep };
   const services = createServices({
     store: createDynamoBudgets({ client, table }),
-    prices: createCatalogue(),
+    pricing: offlinePricing('no network'),
     clock,
     ids: { ...createIds(), entryId: monotonicFactory(() => 0.5), random: () => 0.5 },
     settings: SETTINGS,

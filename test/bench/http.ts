@@ -3,13 +3,13 @@
 import { randomUUID } from 'node:crypto';
 import { TransactWriteCommand, type TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb';
 import { monotonicFactory } from 'ulid';
-import { createCatalogue } from '#adapters/catalogue';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createDocumentClient } from '#adapters/dynamo-client';
 import { createServices } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
 import { placeHold } from '#app/place-hold';
 import { startDynamoDbLocal } from '#cli/local/dynamodb-local';
+import { offlinePricing } from '#cli/local/pricing';
 import { DEFAULT_TABLE_NAME } from '#contract/table';
 import { parseFactor } from '#domain/money';
 import { medianOf, percentileOf, type Section, withServer } from '#test/bench/measure';
@@ -78,7 +78,7 @@ const rawWriter = async (client: ReturnType<typeof createDocumentClient>): Promi
   const store = createDynamoBudgets({ client: Object.assign(Object.create(client), spy), table: DEFAULT_TABLE_NAME });
   const services = createServices({
     store,
-    prices: createCatalogue(),
+    pricing: offlinePricing('no network'),
     clock: systemClock,
     ids: createIds(),
     settings: { holdFactor: parseFactor('1.2'), reconciliationTimeoutMs: 86_400_000, defaultCluster: 'local' },

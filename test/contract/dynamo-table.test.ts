@@ -16,6 +16,7 @@ import {
   anAccount,
   anEntry,
   aPartition,
+  aPrice,
   aRun,
   aUsage,
   booked,
@@ -102,6 +103,7 @@ const SHAPES = [
   'JOB#<>#<> / <time>',
   'LEDGER#<>#<month> / <>',
   'PARTITIONS / <>',
+  'PRICE#<> / <>',
   'USAGE#<>#<month> / <day>#<>#<>',
 ];
 
@@ -133,6 +135,7 @@ describe('the items of one hold from place to settle', () => {
     await store.commit({ ...booked(aChange(limitBy(1n))), deposit: { account: 'physics', depositId: 'grant', amount: 1n } });
     await store.beat({ cluster: 'hpc-prod', clusterUid: 'u', agentVersion: null, lastHeartbeat: NOON }, 0);
     await store.writePartition(aPartition());
+    await store.writePrice(aPrice());
     const hold = await place(aHold());
     const unbound = await place(aHold());
     const bind: Booking & { hold: { after: Hold } } = {

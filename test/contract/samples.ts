@@ -1,6 +1,6 @@
 // Values with every field set to something that a careless round trip would lose: sums beyond 2^53, nulls, texts beyond ASCII.
 import { encodeTime } from 'ulid';
-import type { AccountChange, Booking, HoldSpec, JobLink } from '#app/ports';
+import type { AccountChange, Booking, HoldSpec, JobLink, KeptPrice } from '#app/ports';
 import type { Account } from '#domain/account';
 import type { Hold } from '#domain/hold';
 import { type Entry, holdMore, type Instant, limitBy, type Movement } from '#domain/ledger';
@@ -122,7 +122,24 @@ export const aSpec = (given: Partial<HoldSpec['job']> = {}): HoldSpec => ({
       { name: 'instances', nodeHoursE6: 48_000_000n, unitPriceE10: 30_600_000_000n, amount: 146_880_000n },
       { name: 'discount', nodeHoursE6: 48_000_000n, unitPriceE10: -4_590_000_000n, amount: -22_032_000n },
     ],
+    evidence: { confidencePercent: 90, tried: [{ source: 'pricing-api', outcome: 'it is throttled' }] },
   },
+});
+
+export const aPrice = (given: Partial<KeptPrice['offer']> = {}): KeptPrice => ({
+  region: 'eu-central-1',
+  offer: {
+    type: 'u7inh-32tb.480xlarge',
+    priceE10UsdPerHour: 9_007_199_254_740_993n,
+    vcpus: 1_920,
+    physicalCores: 960,
+    memoryMib: 33_554_432,
+    gpus: 8,
+    source: 'pricing-api',
+    priceDate: '2026-03-14',
+    ...given,
+  },
+  askedAt: NOON,
 });
 
 export const aRun = (given: Partial<BookedRun> = {}): BookedRun => ({

@@ -22,6 +22,7 @@ import {
   anAccount,
   anEntry,
   aPartition,
+  aPrice,
   aRun,
   aSpec,
   aUsage,
@@ -1076,6 +1077,29 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
         expect([await store.deletePartition('aws'), await store.deletePartition('aws')]).toEqual([true, false]);
         expect(await store.readPartition('aws')).toBeUndefined();
         expect(await store.listPartitions({ limit: 9 })).toEqual({ items: [] });
+      });
+    });
+
+    describe('prices', () => {
+      it.each([
+        ['every field', aPrice()],
+        ['an unknown date', aPrice({ priceDate: null, gpus: 0 })],
+      ])('keep %s', async (_, price) => {
+        await store.writePrice(price);
+        expect(await store.readPrice({ region: 'eu-central-1', type: 'u7inh-32tb.480xlarge' })).toEqual(price);
+      });
+
+      it('are of one type in one region', async () => {
+        await store.writePrice(aPrice());
+        expect(await store.readPrice({ region: 'eu-central-1', type: 'u7inh-32tb.48xlarge' })).toBeUndefined();
+        expect(await store.readPrice({ region: 'eu-central-2', type: 'u7inh-32tb.480xlarge' })).toBeUndefined();
+      });
+
+      it('are replaced as a whole', async () => {
+        await store.writePrice(aPrice());
+        const later = { ...aPrice({ priceE10UsdPerHour: 1n, priceDate: null }), askedAt: NOON + 1 };
+        await store.writePrice(later);
+        expect(await store.readPrice({ region: 'eu-central-1', type: 'u7inh-32tb.480xlarge' })).toEqual(later);
       });
     });
 

@@ -218,7 +218,7 @@ describe('refusalMessage', () => {
   const longest = { account: 'a'.repeat(64), available: -LARGEST, unconfirmed: LARGEST };
 
   it('fits the longest name and the greatest amounts', () => {
-    const priced = { estimate: { ...quote.estimate, amount: LARGEST }, holdAmount: LARGEST };
+    const priced = { ...quote, estimate: { ...quote.estimate, amount: LARGEST }, holdAmount: LARGEST };
     const offers = { wallTimeSeconds: 3_155_759_940, nodes: 16_777_214, arrayTasks: 4_000_000 };
     expect(messageOf({ account: anAccount(longest), quote: priced, offers })).toBe(
       `account ${'a'.repeat(64)} has -$999,999,999.999999 available;` +

@@ -10,6 +10,7 @@ import type { Job } from '#domain/job';
 import { settleEndedJobs } from '#events/job-ended';
 import { SETTINGS } from '#test/http/api';
 import { aJob, flatPartition, USD } from '#test/money/world';
+import { NO_PRICING } from '#test/support/world';
 
 /** For what the test itself does with the store. */
 const PATIENCE_MS = 60_000;
@@ -68,7 +69,7 @@ export const aBench = async (store: BudgetStore): Promise<Bench> => {
   const answered: Bench['answered'] = [];
   const services: Services = createServices({
     store,
-    prices: { offerOf: async () => undefined },
+    pricing: NO_PRICING,
     clock: systemClock,
     ids: createIds(),
     settings: SETTINGS,

@@ -10,6 +10,7 @@ import * as names from '#contract/metrics';
 import { sweep } from '#events/expire';
 import { SETTINGS } from '#test/http/api';
 import { createClock, createWorld, place, tenDollars } from '#test/money/world';
+import { NO_PRICING } from '#test/support/world';
 
 const NOON = Date.UTC(2026, 10, 23, 12);
 
@@ -118,7 +119,7 @@ describe('the services', () => {
       clock: systemClock,
       ids: createIds(),
       settings: SETTINGS,
-      prices: { offerOf: async () => undefined },
+      pricing: NO_PRICING,
       telemetry: { answered: () => undefined, failed: () => undefined, measured: (each) => void measured.push(...each) },
     });
 

@@ -31,6 +31,7 @@ import { SETTINGS } from '#test/http/api';
 import { isAllowed, type Statement } from '#test/infra/iam';
 import { PATIENCE_MS, type Synthesised, synthesised } from '#test/infra/synth';
 import { requestsIn, type TableRequest } from '#test/infra/table-requests';
+import { NO_PRICING } from '#test/support/world';
 
 const HOUR_MS = 3_600_000;
 const ROLES: Readonly<Record<ServiceFunctionName, string>> = {
@@ -74,7 +75,7 @@ const servicesOf = (name: ServiceFunctionName, table: string, clock: Clock): Ser
   );
   return createServices({
     store: createDynamoBudgets({ client, table }),
-    prices: { offerOf: async () => undefined },
+    pricing: NO_PRICING,
     clock,
     ids: createIds(),
     settings: SETTINGS,

@@ -1,12 +1,12 @@
 // The audit over HTTP: what it finds and mends in either store, in ledgers longer than a request, and while traffic flows.
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { createCatalogue } from '#adapters/catalogue';
 import { createMemoryBudgets } from '#adapters/memory-budgets';
 import { createServices } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
 import type { BudgetStore } from '#app/ports';
 import { createLocalServer } from '#cli/local/http-server';
+import { offlinePricing } from '#cli/local/pricing';
 import type { Account } from '#domain/account';
 import type { Hold } from '#domain/hold';
 import { type Entry, limitBy } from '#domain/ledger';
@@ -48,7 +48,7 @@ const startInMemory = async (): Promise<Service> => {
   };
   const services = createServices({
     store,
-    prices: createCatalogue(),
+    pricing: offlinePricing('no network'),
     clock: systemClock,
     ids: createIds(),
     settings: SETTINGS,

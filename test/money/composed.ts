@@ -1,7 +1,6 @@
 // The server as startLocal composes it, over a DynamoDB Local of its own, with a hand on every request that the store sends.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { DeleteTableCommand } from '@aws-sdk/client-dynamodb';
-import { createCatalogue } from '#adapters/catalogue';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createBaseClient, createDocumentClient } from '#adapters/dynamo-client';
 import { createTable } from '#adapters/dynamo-table';
@@ -10,6 +9,7 @@ import { createIds, systemClock } from '#adapters/system';
 import type { BudgetStore } from '#app/ports';
 import { startDynamoDbLocal } from '#cli/local/dynamodb-local';
 import { createLocalServer } from '#cli/local/http-server';
+import { offlinePricing } from '#cli/local/pricing';
 import { adminRoutes } from '#http/admin';
 import { agentRoutes } from '#http/agent';
 import { createHandler } from '#http/handler';
@@ -82,7 +82,7 @@ export const startComposed = async (): Promise<Composed> => {
   const failures: unknown[] = [];
   const services = createServices({
     store: createDynamoBudgets({ client, table }),
-    prices: createCatalogue(),
+    pricing: offlinePricing('no network'),
     clock: systemClock,
     ids: createIds(),
     settings: SETTINGS,

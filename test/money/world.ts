@@ -7,6 +7,7 @@ import type { Hold } from '#domain/hold';
 import type { Job } from '#domain/job';
 import type { PartitionModel } from '#domain/partition';
 import { SETTINGS } from '#test/http/api';
+import { noPrices } from '#test/support/world';
 
 export const NOON = Date.UTC(2026, 10, 23, 12);
 export const USD = 1_000_000n;
@@ -32,7 +33,7 @@ export const createWorld = ({ store, clock, ids = createIds() }: { store: Budget
   clock,
   ids,
   settings: SETTINGS,
-  prices: { offerOf: async () => undefined },
+  prices: noPrices,
 });
 
 /** A partition at a flat rate an hour and node: $10, so that a node for an hour is held at $12. */

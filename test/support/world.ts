@@ -3,7 +3,16 @@ import { createHash } from 'node:crypto';
 import { encodeTime } from 'ulid';
 import { createMemoryBudgets } from '#adapters/memory-budgets';
 import { placeHold } from '#app/place-hold';
-import { type BudgetStore, type Ids, type Prices, type Refusal, type Settings, StoreUnavailable, type World } from '#app/ports';
+import {
+  type BudgetStore,
+  type Ids,
+  type PriceLink,
+  type Prices,
+  type Refusal,
+  type Settings,
+  StoreUnavailable,
+  type World,
+} from '#app/ports';
 import { withinDeadline } from '#app/within-deadline';
 import type { Account } from '#domain/account';
 import type { Hold } from '#domain/hold';
@@ -36,8 +45,23 @@ export const OFFERS: readonly InstanceOffer[] = [
 
 /** The same prices in us-east-1 for ever, and none anywhere else. */
 const fixedPrices: Prices = {
-  offerOf: async ({ region, type }) => (region === 'us-east-1' ? OFFERS.find((offer) => offer.type === type) : undefined),
+  offerOf: async ({ region, type }) => {
+    const offer = region === 'us-east-1' ? OFFERS.find((each) => each.type === type) : undefined;
+    return { offer, confidencePercent: offer === undefined ? 0 : 100, tried: [] };
+  },
+  refresh: async () => ({ kind: 'unasked', outcome: 'these prices are fixed' }),
 };
+
+/** No price of anything. */
+export const noPrices: Prices = {
+  offerOf: async () => ({ offer: undefined, confidencePercent: 0, tried: [] }),
+  refresh: async () => ({ kind: 'none', outcome: 'nothing is sold' }),
+};
+
+const emptyLink = (source: PriceLink['source']): PriceLink => ({ source, ask: async () => ({ kind: 'none', outcome: 'nothing is sold' }) });
+
+/** For services that only know flat rates. */
+export const NO_PRICING = { api: emptyLink('pricing-api'), catalogue: emptyLink('catalogue'), ttlMs: 24 * HOUR_MS };
 
 const SETTINGS: Settings = {
   holdFactor: { numerator: 12n, denominator: 10n },
