@@ -2,18 +2,26 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { findSecret } from '#adapters/secret-check';
 import { createSecretKey, KEY_LIFE_MS } from '#adapters/secret-key';
 import { NOON } from '#test/support/builders';
 import { createFakeClock } from '#test/support/fake-clock';
 
-let secret: { status: number; body: Record<string, unknown> };
+interface Reply {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+}
+
+let secret: Reply | ((secretId: string) => Reply);
 let asked: { target: unknown; body: unknown }[] = [];
 
 const server = createServer(async (request, response) => {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  asked.push({ target: request.headers['x-amz-target'], body: JSON.parse(Buffer.concat(chunks).toString()) });
-  response.writeHead(secret.status, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify(secret.body));
+  const sent = JSON.parse(Buffer.concat(chunks).toString()) as { SecretId: string };
+  asked.push({ target: request.headers['x-amz-target'], body: sent });
+  const { status, body } = typeof secret === 'function' ? secret(sent.SecretId) : secret;
+  response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify(body));
 });
 let endpoint: string;
 beforeAll(async () => {
@@ -28,13 +36,14 @@ beforeEach(() => {
   asked = [];
 });
 
+const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
+
 const holds = (text: string) => {
   secret = { status: 200, body: { Name: 'asbb/advisor', SecretString: text } };
 };
 
 const aKey = () => {
   const clock = createFakeClock(NOON);
-  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
   return { clock, key: createSecretKey({ secretName: 'asbb/advisor', clock, endpoint, region: 'eu-central-1', credentials }) };
 };
 
@@ -93,5 +102,39 @@ describe('the key of the advisor', () => {
     await expect(aKey().key.read()).rejects.toThrow('has no key');
     secret = { status: 400, body: { __type: 'ResourceNotFoundException', Message: 'there is none' } };
     await expect(aKey().key.read()).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
+  });
+});
+
+describe('a look whether the secret is there', () => {
+  const refusing = (__type: string): Reply => ({ status: 400, body: { __type } });
+  const look = (region = 'eu-central-1') =>
+    findSecret({ secretName: 'asbb/advisor', region, account: '111122223333', client: { endpoint, credentials } });
+
+  it.each<[string, Reply | ((secretId: string) => Reply), unknown]>([
+    ['there', { status: 200, body: { Name: 'asbb/advisor' } }, 'there'],
+    ['missing where it will be deleted', { status: 200, body: { Name: 'asbb/advisor', DeletedDate: 1_773_489_600 } }, 'missing'],
+    ['missing', refusing('ResourceNotFoundException'), 'missing'],
+    ['unknown where nobody may look', refusing('AccessDeniedException'), { unknown: 'AccessDeniedException' }],
+    [
+      'unknown where the credentials are of another account, which has none of this name',
+      (id) => refusing(id.startsWith('arn:') ? 'AccessDeniedException' : 'ResourceNotFoundException'),
+      { unknown: 'AccessDeniedException' },
+    ],
+  ])('finds it %s', async (_, reply, state) => {
+    secret = reply;
+    expect(await look()).toEqual(state);
+  });
+
+  it.each([
+    ['eu-central-1', 'arn:aws:'],
+    ['cn-north-1', 'arn:aws-cn:'],
+    ['us-gov-west-1', 'arn:aws-us-gov:'],
+  ])('asks by the ARN of its partition in %s', async (region, start) => {
+    secret = refusing('ResourceNotFoundException');
+    await look(region);
+    expect(asked.map(({ body }) => body)).toEqual([
+      { SecretId: 'asbb/advisor' },
+      { SecretId: `${start}secretsmanager:${region}:111122223333:secret:asbb/advisor` },
+    ]);
   });
 });

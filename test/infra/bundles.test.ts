@@ -39,7 +39,7 @@ describe('the bundles', () => {
     expect(readFileSync(submit.file, 'utf8')).toBe(readFileSync(file, 'utf8'));
   });
 
-  it('have no client in submit but that of the table', () => {
+  it('have no client in submit but those of the table, of prices and of the key of an advisor', () => {
     expect([...submit.parts.keys()].filter((part) => part.startsWith('@aws-sdk/client-'))).toEqual(['@aws-sdk/client-dynamodb']);
   });
 
