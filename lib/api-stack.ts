@@ -12,6 +12,7 @@ import { HoldExpiry } from '#lib/constructs/hold-expiry';
 import { JobEvents } from '#lib/constructs/job-events';
 import { Notices } from '#lib/constructs/notices';
 import { CallerPolicies } from '#lib/constructs/policies';
+import { PriceRefresh } from '#lib/constructs/price-refresh';
 import { StreamEvents } from '#lib/constructs/stream-events';
 import { measuredBy, type Watched } from '#lib/constructs/watched';
 
@@ -36,6 +37,7 @@ export class ApiStack extends Stack {
     const { topic } = new Notices(this, 'Notices', { config });
     const stream = new StreamEvents(this, 'StreamEvents', { config, table, bus, topic });
     const audit = new DailyAudit(this, 'DailyAudit', { config, table });
+    const prices = new PriceRefresh(this, 'PriceRefresh', { config, table });
     const { policies } = new CallerPolicies(this, 'Policies', { stage, api, bus });
 
     const functions = {
@@ -44,6 +46,7 @@ export class ApiStack extends Stack {
       'job-ended': jobs.function,
       stream: stream.function,
       audit: audit.function,
+      'price-refresh': prices.function,
     };
     const watched: Watched = {
       api: api.api,

@@ -112,6 +112,11 @@ describe('architecture', () => {
     expect(strays.map(({ path }) => path)).toEqual([]);
   });
 
+  it('loads the client of prices only where one is asked for, so that a cold start does not wait for it', () => {
+    const strays = SOURCES.filter(({ text }) => /^import (?!type)[^;]*'@aws-sdk\/client-pricing'/m.test(text));
+    expect(strays.map(({ path }) => path)).toEqual([]);
+  });
+
   it('loads the client of CloudFormation only where a stack is read', () => {
     const strays = SOURCES.filter(({ text }) => /^import (?!type)[^;]*'@aws-sdk\/client-cloudformation'/m.test(text));
     expect(strays.map(({ path }) => path)).toEqual([]);

@@ -45,13 +45,23 @@ const SHAPE: Shape<PartitionAnswer> = {
   threads_per_core: 'count',
   memory_per_node: 'text',
   source: 'text',
+  price_per_node_hour: 'usd',
+  price_instance_type: 'text',
+  price_source: 'text',
+  price_date: 'text',
+  price_age_days: 'count',
+  price_confidence: 'count',
 };
 
 const COLUMNS: readonly Column<PartitionAnswer>[] = [
   { field: 'partition', header: 'PARTITION' },
   { field: 'region', header: 'REGION' },
   { field: 'instance_types', header: 'TYPES', flexible: true },
-  { field: 'purchase', header: 'PURCHASE' },
+  { field: 'price_per_node_hour', header: '$/NODE-HOUR' },
+  { field: 'price_source', header: 'PRICE FROM' },
+  { field: 'price_date', header: 'PRICE DATE' },
+  { field: 'price_age_days', header: 'DAYS OLD', dispensable: 6 },
+  { field: 'purchase', header: 'PURCHASE', dispensable: 7 },
   { field: 'allocation', header: 'ALLOCATION', dispensable: 2 },
   { field: 'discount_factor', header: 'FACTOR', dispensable: 3 },
   { field: 'default_wall_time', header: 'DEFAULT TIME', dispensable: 1 },
@@ -77,6 +87,12 @@ const LABELS = [
   ['threads_per_core', 'Threads per core'],
   ['memory_per_node', 'Memory per node'],
   ['source', 'Source'],
+  ['price_per_node_hour', 'Price per node hour'],
+  ['price_instance_type', 'Price is of'],
+  ['price_source', 'Price source'],
+  ['price_date', 'Price date'],
+  ['price_age_days', 'Price age in days'],
+  ['price_confidence', 'Price confidence'],
 ] as const;
 
 const FLAGS = [

@@ -9,6 +9,7 @@ import { fixedKey } from '#adapters/secret-key';
 import { createServices, type Parts } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
 import type { Advisor, BudgetStore, Services, Settings, Telemetry } from '#app/ports';
+import { refreshPrices } from '#app/refresh-prices';
 import {
   type CommitFollower,
   countLedgers,
@@ -26,7 +27,7 @@ import { offlinePricing } from '#cli/local/pricing';
 import { announceServer, type UserFolders } from '#cli/local/running';
 import { createVerifier } from '#cli/local/sigv4-verify';
 import { ROUTES } from '#contract/routes';
-import { SWEEP_INTERVAL_MS } from '#contract/settings';
+import { PRICE_REFRESH_BUDGET_MS, PRICE_REFRESH_INTERVAL_MS, PRICE_TTL_MS, SWEEP_INTERVAL_MS } from '#contract/settings';
 import { BudgetError } from '#domain/errors';
 import { sweep } from '#events/expire';
 import { settleEndedJobs } from '#events/job-ended';
@@ -94,6 +95,7 @@ export const startLocal = async (options: LocalOptions): Promise<LocalServer> =>
     const bus = startBus(options, services, stops);
     const { port } = await listen(options, { services, bus }, stops);
     stops.push(startSweeping(services, options.say));
+    stops.push(startRefreshing(services, options));
     stops.push(startKeeping(follower));
     const announcement = { port, pid: process.pid, auth: options.credentials !== undefined, startedAt: new Date(systemClock.now()) };
     stops.push(announceServer(options.folders, announcement).withdraw);
@@ -254,6 +256,31 @@ const startSweeping = (services: Services, say: (line: string) => void): (() => 
   return () => {
     clearInterval(timer);
     return running;
+  };
+};
+
+/** However short prices are believed. */
+const LEAST_REFRESH_INTERVAL_MS = 1_000;
+
+/** What a rule does in AWS: prices are asked for anew before they are too old, never twice at once. */
+const startRefreshing = (services: Services, { pricing, say }: LocalOptions): (() => void) => {
+  let running: Promise<void> | undefined;
+  let isStopping = false;
+  const intervalMs = Math.max(LEAST_REFRESH_INTERVAL_MS, Math.min(PRICE_REFRESH_INTERVAL_MS, (pricing?.ttlMs ?? PRICE_TTL_MS) / 2));
+  const timer = setInterval(() => {
+    running ??= refreshPrices(services.world(systemClock.now() + PRICE_REFRESH_BUDGET_MS), () => !isStopping)
+      .then(
+        () => undefined,
+        (error: unknown) =>
+          say(`prices could not be refreshed and are asked for again later: ${error instanceof Error ? error.message : error}`),
+      )
+      .finally(() => {
+        running = undefined;
+      });
+  }, intervalMs);
+  return () => {
+    clearInterval(timer);
+    isStopping = true;
   };
 };
 

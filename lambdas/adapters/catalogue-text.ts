@@ -1,7 +1,7 @@
 // The figures of the catalogue as text that is short enough to travel with every function: a line for each family of types.
 //
 //   c5 large 0.085 2 4;12xlarge 2.04 48 96        size, dollars an hour, vCPUs, memory in GiB
-//   p3 2xlarge 3.06 8 61 1                        and GPUs
+//   g5 48xlarge 16.288 192 768 8                   and GPUs
 //   hpc7a 12xlarge 7.2 24/24 768                  physical cores where they are not half of the vCPUs
 //   c1 medium 0.13 2/2 1740M                      memory in MiB where it is no whole GiB
 import { parseDecimal } from '#domain/money';

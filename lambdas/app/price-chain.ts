@@ -7,6 +7,8 @@ import { confidencePercentOf, type Tried } from '#domain/price';
 
 /** After silence nobody waits for the API again for so long: else each submission would. */
 const REST_MS = 30_000;
+/** Whoever answers later than this was silent: it is what a submission waits. */
+const SILENCE_MS = 300;
 /** What it said of a type that it does not sell, or has two prices for, is so for a while. */
 const TYPE_REST_MS = 10 * 60_000;
 /** A price that is not in the table, or is old there, is looked for again after so long: another process may have asked. */
@@ -110,7 +112,7 @@ export const createPriceChain = ({ clock, store, api, catalogue, ttlMs }: PriceC
     if (isFresh(memory.kept)) return [];
     if (reply === undefined) {
       const outcome = `no answer within ${patienceMs} ms`;
-      apiRest = restFor(REST_MS, outcome);
+      if (patienceMs >= SILENCE_MS) apiRest = restFor(REST_MS, outcome); // Less is the haste of the request.
       return said(outcome);
     }
     return reply.kind === 'offer' ? [] : said(reply.outcome);

@@ -17,11 +17,16 @@ export interface Refreshed {
 /**
  * Ask anew for the price of every type behind every partition, before the kept ones are too old to be believed, so that a
  * submission need not wait for one. Holds that were placed have their prices locked, and stay as they are.
+ * @param hasTime no price is begun once it says no
  */
-export const refreshPrices = async (world: World): Promise<Refreshed> => {
+export const refreshPrices = async (world: World, hasTime: () => boolean): Promise<Refreshed> => {
   const wanted = await typesOfAllPartitions(world);
   const failed: (WantedPrice & { outcome: string })[] = [];
   for (const each of wanted) {
+    if (!hasTime()) {
+      failed.push({ ...each, outcome: 'there was no time left to ask' });
+      continue;
+    }
     const reply = await persistently(world, each);
     if (reply.kind === 'unasked') return { types: wanted.length, fetched: 0, failed: [{ ...each, outcome: reply.outcome }] };
     if (reply.kind !== 'offer') failed.push({ ...each, outcome: reply.outcome });

@@ -48,3 +48,6 @@ export const METRIC_STALE_AGENTS = 'StaleAgents';
 export const METRIC_AUDIT_DIFFERENCES = 'AuditDifferences';
 /** Accounts that it could not look at; those that it had no time for count as one. */
 export const METRIC_ACCOUNTS_NOT_AUDITED = 'AccountsNotAudited';
+
+// From the refresh of prices, each time that it has run: types whose kept price stays as it was.
+export const METRIC_PRICES_NOT_REFRESHED = 'PricesNotRefreshed';

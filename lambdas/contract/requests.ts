@@ -251,6 +251,13 @@ export const PartitionRequest = exactly({
   threads_per_core: z.int().min(1).max(8).default(2),
   memory_per_node: memory.nullable().default(null),
   source: text(200).default('manual'),
+  // What an answer says of today's price beside the model, so that an answer can be given back. Nobody sets a price with it.
+  price_per_node_hour: z.unknown().optional(),
+  price_instance_type: z.unknown().optional(),
+  price_source: z.unknown().optional(),
+  price_date: z.unknown().optional(),
+  price_age_days: z.unknown().optional(),
+  price_confidence: z.unknown().optional(),
 })
   .refine((model) => model.instance_types.length > 0 || model.unpriced === 'flat', {
     message: 'may be empty only with unpriced "flat"',

@@ -127,6 +127,17 @@ export const costOf = (rate: Rate, usage: Usage, count = 1): { amount: MicroUsd;
   return { amount: rounded, lineItems };
 };
 
+/** What a node of the dearest type costs for an hour that is not its first: without boot and tail. */
+export const nodeHourOf = (rate: Rate): { instanceType: string; perNodeHour: MicroUsd } => {
+  const hours = rate.nodeTypes.map((nodeType) => ({
+    instanceType: nodeType.type,
+    perNodeHour: costOf({ ...rate, overheadSeconds: 0 }, { nodeType, nodesE6: MILLION, seconds: 3600 }).amount,
+  }));
+  const [first, ...others] = hours;
+  if (first === undefined) throw new Error(`the rate of partition ${rate.partition} has no node type`);
+  return others.reduce((a, b) => (b.perNodeHour > a.perNodeHour ? b : a), first);
+};
+
 /**
  * The estimate of a job in one partition: the dearest of the types that its constraint allows and that it fits on.
  * @throws BudgetError `does_not_fit`, naming what is too large for every type.

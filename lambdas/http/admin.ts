@@ -3,6 +3,9 @@ import { auditAccounts } from '#app/audit-accounts';
 import { createAccount } from '#app/create-account';
 import { deleteAccount } from '#app/delete-account';
 import { deposit } from '#app/deposit';
+import { partitionPrice } from '#app/partition-price';
+import type { World } from '#app/ports';
+import { QUOTE_PATIENCE_MS } from '#app/price-partitions';
 import { readAccountOrThrow } from '#app/read';
 import { summarizeUsage } from '#app/summarize-usage';
 import { updateAccount } from '#app/update-account';
@@ -21,6 +24,7 @@ import {
   UsageQuery,
 } from '#contract/requests';
 import { BudgetError } from '#domain/errors';
+import type { PartitionModel } from '#domain/partition';
 import { accountAnswer, auditAnswer, entryAnswer, holdAnswer, partitionAnswer, usageAnswer } from '#http/answers';
 import { packPlace, unpackPlace } from '#http/audit-cursor';
 import { created, noContent, ok, pageOf, type RoutesOf, route } from '#http/route';
@@ -118,21 +122,28 @@ const audit = route({ body: AuditRequest }, async ({ body }, world) => {
   return ok(auditAnswer(done, packPlace(done)));
 });
 
-const listPartitions = route({ query: PageQuery }, async ({ query }, { store }) => {
-  const page = await store.listPartitions(pageOf(query));
-  return ok({ partitions: page.items.map(partitionAnswer), ...compact({ cursor: page.cursor }) });
+/** What is known of its price, unless there is time to ask. */
+const pricedAnswer = async (world: World, model: PartitionModel, patienceMs = 0) =>
+  partitionAnswer(model, { price: await partitionPrice(world, model, patienceMs), now: world.clock.now() });
+
+const listPartitions = route({ query: PageQuery }, async ({ query }, world) => {
+  const page = await world.store.listPartitions(pageOf(query));
+  const partitions: Awaited<ReturnType<typeof pricedAnswer>>[] = [];
+  for (const model of page.items) partitions.push(await pricedAnswer(world, model)); // One by one: most have their types in common.
+  return ok({ partitions, ...compact({ cursor: page.cursor }) });
 });
 
-const showPartition = route({ path: PartitionPath }, async ({ path }, { store }) => {
-  const model = await store.readPartition(path.partition);
+const showPartition = route({ path: PartitionPath }, async ({ path }, world) => {
+  const model = await world.store.readPartition(path.partition);
   if (model === undefined) throw partitionNotFound(path.partition);
-  return ok(partitionAnswer(model));
+  return ok(await pricedAnswer(world, model));
 });
 
-const putPartition = route({ path: PartitionPath, body: PartitionRequest }, async ({ path, body }, { store }) => {
+const putPartition = route({ path: PartitionPath, body: PartitionRequest }, async ({ path, body }, world) => {
   const model = toPartition(path.partition, body);
-  await store.writePartition(model);
-  return ok(partitionAnswer(model));
+  await world.store.writePartition(model);
+  // Its prices are fetched now, so that its first submission finds them. One that cannot be had is no reason against the model.
+  return ok(await pricedAnswer(world, model, QUOTE_PATIENCE_MS));
 });
 
 const deletePartition = route({ path: PartitionPath }, async ({ path }, { store }) => {

@@ -1,5 +1,6 @@
 // What the API answers: domain objects in the wire's names. Dollars are numbers, times ISO 8601, absent fields null.
 import type { Audit } from '#app/audit-accounts';
+import type { PartitionPrice } from '#app/partition-price';
 import type { Cluster, HoldSpec, JobLink } from '#app/ports';
 import type { UsageSummary } from '#app/summarize-usage';
 import type { Verdict } from '#app/verdict';
@@ -234,7 +235,10 @@ const countersAnswer = ({ jobs, used, held, nodeSeconds }: UsageSummary['total']
   node_hours: Math.round((nodeSeconds / 3600) * 1e6) / 1e6,
 });
 
-export const partitionAnswer = (model: PartitionModel) => ({
+const DAY_MS = 24 * 3_600_000;
+
+/** @param price undefined if none is known */
+export const partitionAnswer = (model: PartitionModel, { price, now }: { price: PartitionPrice | undefined; now: Instant }) => ({
   partition: model.partition,
   region: model.region,
   instance_types: model.instanceTypes,
@@ -252,6 +256,13 @@ export const partitionAnswer = (model: PartitionModel) => ({
   threads_per_core: model.threadsPerCore,
   memory_per_node: model.memoryPerNodeMib === null ? null : formatMemory(model.memoryPerNodeMib),
   source: model.source,
+  price_per_node_hour: price === undefined ? null : toUsd(price.perNodeHour),
+  price_instance_type: price?.instanceType ?? null,
+  price_source: price?.source ?? null,
+  price_date: price?.priceDate ?? null,
+  price_age_days:
+    price === undefined || price.priceDate === null ? null : Math.max(0, Math.floor((now - Date.parse(price.priceDate)) / DAY_MS)),
+  price_confidence: price === undefined ? null : price.confidencePercent / 100,
 });
 
 export const clusterAnswer = (cluster: Cluster) => ({

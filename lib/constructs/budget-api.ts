@@ -9,7 +9,7 @@ import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { type FunctionName, type Operation, ROUTES } from '#contract/routes';
 import type { Config } from '#lib/config';
-import { mayReadSecret, ServiceFunction } from '#lib/constructs/service-function';
+import { letAskForPrices, mayReadSecret, ServiceFunction } from '#lib/constructs/service-function';
 
 export interface BudgetApiProps {
   readonly config: Config;
@@ -55,8 +55,10 @@ export class BudgetApi extends Construct {
         name: 'admin',
         entry: 'lambdas/http/admin-function.ts',
         description: 'accounts, partitions and the audit',
+        environment: { PRICING_REGION: config.pricingRegion },
       }),
     };
+    for (const name of ['submit', 'admin'] as const) letAskForPrices(this.functions[name]);
     // Those that price a job: a check or a quote, and a forced hold.
     if (config.advisor)
       for (const { role } of [this.functions.submit, this.functions.agent])

@@ -87,7 +87,10 @@ export class ServiceFunction extends Construct {
       ...(props.retryAttempts === undefined ? {} : { retryAttempts: props.retryAttempts }),
     });
     Validations.of(this).acknowledge(
-      { id: 'AwsSolutions-IAM5[Resource::*]', reason: 'Traces: xray:PutTraceSegments and xray:PutTelemetryRecords know no resource.' },
+      {
+        id: 'AwsSolutions-IAM5[Resource::*]',
+        reason: 'Traces and prices: xray:PutTraceSegments, xray:PutTelemetryRecords and pricing:GetProducts know no resource.',
+      },
       { id: 'AwsSolutions-L1', reason: 'Node 22 is what the versions of the SDK and of middy here are made for, and AWS supports it.' },
     );
   }
@@ -108,6 +111,11 @@ const environmentOf = (config: Config, table: TableV2): Record<string, string> =
   HOLD_PERCENTAGE: config.holdPercentage,
   RECONCILIATION_TIMEOUT_SECONDS: String(config.reconciliationTimeoutSeconds),
 });
+
+/** Lets a function ask AWS what instances cost. */
+export const letAskForPrices = ({ role }: ServiceFunction): void => {
+  role.addToPolicy(new PolicyStatement({ sid: 'Prices', actions: ['pricing:GetProducts'], resources: ['*'] }));
+};
 
 /** Allows a function to read the one secret of this name, of which only it knows the key. */
 export const mayReadSecret = (scope: Construct, secretName: string): PolicyStatement =>

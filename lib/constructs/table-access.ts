@@ -18,6 +18,7 @@ import {
   OPEN_HOLDS_BY_EXPIRY,
   OPEN_HOLDS_OF_CLUSTER,
   PARTITION_DIRECTORY,
+  pricePartition,
   usageMonth,
 } from '#contract/table';
 
@@ -27,9 +28,10 @@ const LEDGER = ledgerMonth({ account: '*', month: '*' });
 const COUNTED = countedKey('*').pk;
 const ANNOUNCED = announcedKey('*').pk;
 const USAGE = usageMonth({ account: '*', month: '*' });
+const PRICE = pricePartition('*');
 const JOB = jobPartition({ cluster: '*', jobId: '*' });
 
-export type ServiceFunctionName = 'submit' | 'agent' | 'admin' | 'expire' | 'job-ended' | 'stream' | 'audit';
+export type ServiceFunctionName = 'submit' | 'agent' | 'admin' | 'expire' | 'job-ended' | 'stream' | 'audit' | 'price-refresh';
 
 type ItemAction = 'GetItem' | 'BatchGetItem' | 'Query' | 'PutItem' | 'UpdateItem' | 'DeleteItem';
 
@@ -42,9 +44,14 @@ export interface Access extends Readonly<Partial<Record<ItemAction, readonly str
 const BOOKING = { UpdateItem: [ACCOUNT], PutItem: [HOLD, LEDGER] } as const;
 
 export const TABLE_ACCESS: Readonly<Record<ServiceFunctionName, Access>> = {
-  submit: { GetItem: [ACCOUNT, HOLD, PARTITION_DIRECTORY], Query: [JOB], ...BOOKING },
+  submit: {
+    GetItem: [ACCOUNT, HOLD, PARTITION_DIRECTORY, PRICE],
+    Query: [JOB],
+    UpdateItem: BOOKING.UpdateItem,
+    PutItem: [...BOOKING.PutItem, PRICE],
+  },
   agent: {
-    GetItem: [ACCOUNT, HOLD, PARTITION_DIRECTORY],
+    GetItem: [ACCOUNT, HOLD, PARTITION_DIRECTORY, PRICE],
     BatchGetItem: [HOLD],
     Query: [HOLD, JOB, CLUSTER_DIRECTORY],
     indexes: [OPEN_HOLDS_OF_CLUSTER],
@@ -52,16 +59,16 @@ export const TABLE_ACCESS: Readonly<Record<ServiceFunctionName, Access>> = {
     PutItem: [...BOOKING.PutItem, JOB, CLUSTER_DIRECTORY],
   },
   admin: {
-    GetItem: [ACCOUNT, HOLD, PARTITION_DIRECTORY],
+    GetItem: [ACCOUNT, HOLD, PARTITION_DIRECTORY, PRICE],
     BatchGetItem: [ACCOUNT, HOLD],
     Query: [ACCOUNT, ACCOUNT_DIRECTORY, LEDGER, USAGE, HOLD, PARTITION_DIRECTORY],
     indexes: [HOLDS_OF_ACCOUNT, OPEN_HOLDS_BY_EXPIRY],
     UpdateItem: [ACCOUNT],
-    PutItem: [ACCOUNT, ACCOUNT_DIRECTORY, LEDGER, PARTITION_DIRECTORY],
+    PutItem: [ACCOUNT, ACCOUNT_DIRECTORY, LEDGER, PARTITION_DIRECTORY, PRICE],
     DeleteItem: [ACCOUNT, ACCOUNT_DIRECTORY, PARTITION_DIRECTORY],
   },
   expire: { GetItem: [HOLD, CLUSTER_DIRECTORY], Query: [CLUSTER_DIRECTORY], indexes: [OPEN_HOLDS_BY_EXPIRY], ...BOOKING },
-  'job-ended': { GetItem: [HOLD, PARTITION_DIRECTORY], Query: [JOB], ...BOOKING },
+  'job-ended': { GetItem: [HOLD, PARTITION_DIRECTORY, PRICE], Query: [JOB], ...BOOKING },
   stream: { GetItem: [ANNOUNCED], UpdateItem: [USAGE], PutItem: [COUNTED, ANNOUNCED] },
   audit: {
     GetItem: [ACCOUNT, HOLD],
@@ -69,6 +76,7 @@ export const TABLE_ACCESS: Readonly<Record<ServiceFunctionName, Access>> = {
     Query: [ACCOUNT_DIRECTORY, LEDGER, HOLD],
     indexes: [HOLDS_OF_ACCOUNT],
   },
+  'price-refresh': { Query: [PARTITION_DIRECTORY], PutItem: [PRICE] },
 };
 
 /** One statement for each action, and one for the indexes. */

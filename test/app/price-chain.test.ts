@@ -105,6 +105,8 @@ describe('the Pricing API', () => {
     world.api.takesMs = 1_000;
     const offer = world.prices({ deadline: NOON + 100 }).offerOf(WANTED, CHECK_MS);
     expect(await timed(world.clock, offer)).toMatchObject({ value: { offer: FROM_CATALOGUE }, ms: 100 });
+    // It was not given the time to be slow, so others go on asking it.
+    expect(await timed(world.clock, world.prices().offerOf({ ...WANTED, type: 'c5.9xlarge' }, 5_000))).toMatchObject({ ms: 1_000 });
   });
 
   it('slow to be kept: the price is used when the patience is over', async () => {

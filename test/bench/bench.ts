@@ -1,9 +1,10 @@
 // `npm run bench`: every figure of docs/benchmarks.md, each with what it is compared to, in one run.
 //
-//   npm run bench -- [http] [help] [bundle] [memory] [agent] [extends]     all of them, or those named
+//   npm run bench -- [http] [help] [bundle] [memory] [agent] [extends] [estimate]     all of them, or those named
 //   ASBB_BENCH_CHECKS=20000                                                a shorter run of memory
 import { benchAgent, benchExtends } from '#test/bench/agent';
 import { benchBundle } from '#test/bench/bundle';
+import { benchEstimate } from '#test/bench/estimate';
 import { benchHelp } from '#test/bench/help';
 import { benchHttp } from '#test/bench/http';
 import { machineLine, markdownOf, type Section } from '#test/bench/measure';
@@ -18,6 +19,7 @@ const BENCHES: Readonly<Record<string, () => Section | Promise<Section>>> = {
   memory: () => benchMemory(CHECKS),
   agent: () => benchAgent(),
   extends: benchExtends,
+  estimate: benchEstimate,
 };
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(BENCHES);

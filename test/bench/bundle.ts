@@ -18,6 +18,7 @@ const FUNCTIONS = {
   'job-ended': 'lambdas/events/job-ended-function.ts',
   stream: 'lambdas/events/stream-function.ts',
   audit: 'lambdas/events/audit-function.ts',
+  'price-refresh': 'lambdas/events/price-refresh-function.ts',
 } as const;
 
 /** The same clients and commands as the store of submit, and nothing else. */

@@ -44,7 +44,8 @@ export const bundled = async (source: Pick<BuildOptions, 'entryPoints' | 'stdin'
 
 const partOf = (path: string): string => {
   const inPackage = path.split('node_modules/').at(-1) ?? path;
-  if (inPackage === path) return path.endsWith('catalogue-figures.ts') ? 'the catalogue of prices' : path.split('/').slice(0, 2).join('/');
+  if (inPackage === path)
+    return /adapters\/catalogue[\w-]*\.ts$/.test(path) ? 'the catalogue of prices' : path.split('/').slice(0, 2).join('/');
   return inPackage
     .split('/')
     .slice(0, inPackage.startsWith('@') ? 2 : 1)

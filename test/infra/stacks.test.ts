@@ -127,10 +127,14 @@ describe('each function', () => {
       ['asbb-prod-job-ended', 30, 512],
       ['asbb-prod-stream', 30, 512],
       ['asbb-prod-audit', 900, 1024],
+      ['asbb-prod-price-refresh', 600, 512],
     ]);
     const groups = propertiesOf(prod, 'AWS::Logs::LogGroup').map(({ LogGroupName, RetentionInDays }) => [LogGroupName, RetentionInDays]);
     expect(groups.sort()).toEqual(
-      ['access', 'admin', 'agent', 'audit', 'expire', 'job-ended', 'stream', 'submit'].map((name) => [`/asbb/prod/${name}`, 90]),
+      ['access', 'admin', 'agent', 'audit', 'expire', 'job-ended', 'price-refresh', 'stream', 'submit'].map((name) => [
+        `/asbb/prod/${name}`,
+        90,
+      ]),
     );
   });
 
@@ -144,25 +148,29 @@ describe('each function', () => {
       HOLD_PERCENTAGE: '1.5',
       RECONCILIATION_TIMEOUT_SECONDS: '43200',
       NODE_OPTIONS: '--enable-source-maps',
+      ADVISOR_URL: 'https://advisor.example.org',
+      ADVISOR_SECRET_NAME: 'asbb/advisor',
     });
+    expect(of(dev, 'admin')).not.toHaveProperty('ADVISOR_URL');
     expect(of(dev, 'submit')).toMatchObject({
       PRICING_REGION: 'eu-central-1',
       ADVISOR_URL: 'https://advisor.example.org',
       ADVISOR_SECRET_NAME: 'asbb/advisor',
     });
+    for (const name of ['admin', 'price-refresh']) expect(of(dev, name)).toMatchObject({ PRICING_REGION: 'eu-central-1' });
     expect(of(prod, 'submit')).not.toHaveProperty('ADVISOR_URL');
     expect(of(prod, 'submit')).not.toHaveProperty('NODE_OPTIONS');
-    expect(propertiesOf(dev, 'AWS::Logs::LogGroup').map(({ RetentionInDays }) => RetentionInDays)).toEqual(Array(8).fill(14));
+    expect(propertiesOf(dev, 'AWS::Logs::LogGroup').map(({ RetentionInDays }) => RetentionInDays)).toEqual(Array(9).fill(14));
   });
 });
 
 describe('what runs by itself', () => {
-  it('sweeps at the interval, and audits once a day, and repeats neither', () => {
+  it('sweeps at the interval, audits once a day, refreshes prices before they are a day old, and repeats none of them', () => {
     const schedules = (stacks: Synthesised) =>
       propertiesOf(stacks, 'AWS::Events::Rule').flatMap(({ ScheduleExpression }) => ScheduleExpression ?? []);
-    expect(schedules(prod)).toEqual(['rate(1 minute)', 'rate(1 day)']);
-    expect(schedules(dev)).toEqual(['rate(3 minutes)', 'rate(1 day)']);
-    expect(propertiesOf(prod, 'AWS::Lambda::EventInvokeConfig').map(({ MaximumRetryAttempts }) => MaximumRetryAttempts)).toEqual([0, 0]);
+    expect(schedules(prod)).toEqual(['rate(1 minute)', 'rate(1 day)', 'rate(12 hours)']);
+    expect(schedules(dev)).toEqual(['rate(3 minutes)', 'rate(1 day)', 'rate(12 hours)']);
+    expect(propertiesOf(prod, 'AWS::Lambda::EventInvokeConfig').map(({ MaximumRetryAttempts }) => MaximumRetryAttempts)).toEqual([0, 0, 0]);
   });
 
   it('brings ended jobs from the bus to their queue, and what cannot be booked to the dead letters', () => {

@@ -4,20 +4,22 @@
 // write, on its own key (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html).
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import { DeleteItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createDocumentClient } from '#adapters/dynamo-client';
 import { changeOf } from '#adapters/dynamo-stream';
+import { unaskedPricingApi } from '#adapters/pricing-api';
 import { createServices } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
-import type { Clock, Services } from '#app/ports';
+import type { Clock, PriceLink, Services } from '#app/ports';
 import { STREAM_BATCH_SIZE } from '#contract/events';
 import type { Method } from '#contract/routes';
 import { auditAll } from '#events/audit';
 import { sweep } from '#events/expire';
 import { settleEndedJobs } from '#events/job-ended';
+import { refresh } from '#events/price-refresh';
 import { followStream } from '#events/stream';
 import { adminRoutes } from '#http/admin';
 import { agentRoutes } from '#http/agent';
@@ -31,6 +33,7 @@ import { SETTINGS } from '#test/http/api';
 import { isAllowed, type Statement } from '#test/infra/iam';
 import { PATIENCE_MS, type Synthesised, synthesised } from '#test/infra/synth';
 import { requestsIn, type TableRequest } from '#test/infra/table-requests';
+import { anOffer } from '#test/support/builders';
 import { NO_PRICING } from '#test/support/world';
 
 const HOUR_MS = 3_600_000;
@@ -42,8 +45,17 @@ const ROLES: Readonly<Record<ServiceFunctionName, string>> = {
   'job-ended': 'JobEventsJobEndedRoleDefaultPolicy',
   stream: 'StreamEventsStreamRoleDefaultPolicy',
   audit: 'DailyAuditRoleDefaultPolicy',
+  'price-refresh': 'PriceRefreshRefreshRoleDefaultPolicy',
 };
 const NAMES = Object.keys(ROLES) as ServiceFunctionName[];
+
+/** Those with a PRICING_REGION. */
+const ASKING: ReadonlySet<ServiceFunctionName> = new Set<ServiceFunctionName>(['submit', 'admin', 'price-refresh']);
+
+const tenDollars: PriceLink = {
+  source: 'pricing-api',
+  ask: async ({ type }) => ({ kind: 'offer', offer: anOffer({ type, priceE10UsdPerHour: 100_000_000_000n }) }),
+};
 
 const tables = useDynamoDb();
 const sent = new Map<ServiceFunctionName, TableRequest[]>(NAMES.map((name) => [name, []]));
@@ -75,7 +87,7 @@ const servicesOf = (name: ServiceFunctionName, table: string, clock: Clock): Ser
   );
   return createServices({
     store: createDynamoBudgets({ client, table }),
-    pricing: NO_PRICING,
+    pricing: { ...NO_PRICING, api: ASKING.has(name) ? tenDollars : unaskedPricingApi('this function does not ask AWS') },
     clock,
     ids: createIds(),
     settings: SETTINGS,
@@ -180,6 +192,8 @@ const everything = async (): Promise<void> => {
   const { differences } = await admin('POST', '/audit', { repair: true });
   expect(differences).toHaveLength(1);
 
+  await everyPrice(table, admin, submit, agent);
+
   const [bound] = [await hold(), await hold()];
   await agent('POST', `/holds/${bound}/bind`, { ...submitted, job_id: '5' });
   const later: Clock = { ...systemClock, now: () => Date.now() + 30 * HOUR_MS };
@@ -196,6 +210,25 @@ const everything = async (): Promise<void> => {
   for (let from = 0; from < records.length; from += STREAM_BATCH_SIZE) {
     expect(await followStream(follower, { Records: records.slice(from, from + STREAM_BATCH_SIZE) })).toEqual({ batchItemFailures: [] });
   }
+};
+
+/** Each function once as the first to want a price, before anybody has kept it. */
+const everyPrice = async (table: string, admin: Call, submit: Call, agent: Call): Promise<void> => {
+  const of = (type: string) => ({ region: 'us-east-1', instance_types: [type] });
+  const job = { account: 'physics', cluster: 'alpha', nodes: 1, wall_time: '1:00:00' };
+  await admin('PUT', '/partitions/listed', of('c5.large'));
+  expect(await refresh(servicesOf('price-refresh', table, systemClock), systemClock)).toMatchObject({ types: 1, fetched: 1 });
+  await submit('POST', '/budget/quote', { ...job, partition: 'listed' });
+  await tables.base.send(new DeleteItemCommand({ TableName: table, Key: { pk: { S: 'PRICE#us-east-1' }, sk: { S: 'c5.large' } } }));
+  const other = caller(createHandler(servicesOf('submit', table, systemClock), submitRoutes));
+  const { hold_id } = await other('POST', '/budget/check', { ...job, partition: 'listed', hold_id: randomUUID() });
+  await agent('POST', `/holds/${hold_id}/release`, {});
+  const run = { run_id: 'alpha-7', elapsed_seconds: 600, nodes: 1, cluster: 'alpha', partition: 'listed', account: 'physics' };
+  await agent('POST', '/budget/reconcile', { ...run, job_id: '7' });
+  const ended = servicesOf('job-ended', table, systemClock);
+  expect(await settleEndedJobs(ended, systemClock, aBatch(anEvent({ ...run, run_id: 'alpha-8', job_id: '8' })))).toEqual({
+    batchItemFailures: [],
+  });
 };
 
 const statementsOf = (name: ServiceFunctionName): readonly Statement[] => {
