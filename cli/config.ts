@@ -295,8 +295,8 @@ advisor:
   timeout: 30s
 
 # AWS's price list, asked where this machine has AWS credentials; else prices are those that ship with asbb.
+# The region is the endpoint's, which knows the prices of every region: us-east-1, eu-central-1 or ap-south-1.
 pricing:
-  # Of the endpoint, which knows the prices of every region: us-east-1, eu-central-1 or ap-south-1.
   # region: us-east-1
   # How long a price is believed.
   cache_ttl: 24h

@@ -264,18 +264,18 @@ const LEAST_REFRESH_INTERVAL_MS = 1_000;
 
 /** What a rule does in AWS: prices are asked for anew before they are too old, never twice at once. */
 const startRefreshing = (services: Services, { pricing, say }: LocalOptions): (() => void) => {
-  let running: Promise<void> | undefined;
+  let isRunning = false;
   let isStopping = false;
   const intervalMs = Math.max(LEAST_REFRESH_INTERVAL_MS, Math.min(PRICE_REFRESH_INTERVAL_MS, (pricing?.ttlMs ?? PRICE_TTL_MS) / 2));
   const timer = setInterval(() => {
-    running ??= refreshPrices(services.world(systemClock.now() + PRICE_REFRESH_BUDGET_MS), () => !isStopping)
-      .then(
-        () => undefined,
-        (error: unknown) =>
-          say(`prices could not be refreshed and are asked for again later: ${error instanceof Error ? error.message : error}`),
+    if (isRunning) return;
+    isRunning = true;
+    refreshPrices(services.world(systemClock.now() + PRICE_REFRESH_BUDGET_MS), () => !isStopping)
+      .catch((error: unknown) =>
+        say(`prices could not be refreshed and are asked for again later: ${error instanceof Error ? error.message : error}`),
       )
       .finally(() => {
-        running = undefined;
+        isRunning = false;
       });
   }, intervalMs);
   return () => {

@@ -1,6 +1,7 @@
 // What an estimate costs in CPU when its price is in memory, as it is for nearly every submission.
 import { createMemoryBudgets } from '#adapters/memory-budgets';
 import { checkPatience } from '#app/patience';
+import type { PriceLink } from '#app/ports';
 import { createPriceChain } from '#app/price-chain';
 import { pricingOf } from '#app/price-partitions';
 import { quoteOf } from '#domain/quote';
@@ -22,7 +23,7 @@ const measured = async (types: number): Promise<number[]> => {
   const model = aModel({ instanceTypes: typesOf(types) });
   const table = await aWorld([model]);
   const store = createMemoryBudgets();
-  const api = { source: 'pricing-api', ask: async ({ type }: { type: string }) => ({ kind: 'offer', offer: anOffer({ type }) }) } as const;
+  const api: PriceLink = { source: 'pricing-api', ask: async ({ type }) => ({ kind: 'offer', offer: anOffer({ type }) }) };
   const chain = createPriceChain({ ...NO_PRICING, clock: table.clock, store, api });
   const world = { ...table, prices: chain.within({ store, deadline: FOR_EVER }) };
   const job = aJob({ ntasks: 100, memoryMib: 16_384 });

@@ -134,5 +134,11 @@ export const aPartitionAnswer = (given: object = {}) => ({
   threads_per_core: 2,
   memory_per_node: null,
   source: 'manual',
+  price_per_node_hour: 2.2132,
+  price_instance_type: 'c5.18xlarge',
+  price_source: 'pricing-api',
+  price_date: '2026-11-22',
+  price_age_days: 1,
+  price_confidence: 1,
   ...given,
 });

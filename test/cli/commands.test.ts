@@ -568,6 +568,17 @@ describe('partition', () => {
     expect(machine.err()).toMatch(/^asbb: .+ did not fit into 80 columns: see them with -o json or -o csv\n$/);
   });
 
+  it('list shows what a node costs for an hour, who says so and since when', async () => {
+    const unpriced = { price_per_node_hour: null, price_instance_type: null, price_source: null, price_date: null, price_age_days: null };
+    const partitions = [aPartitionAnswer(), aPartitionAnswer({ partition: 'new', ...unpriced, price_confidence: null })];
+    const { context, machine } = aContext({ 'GET /partitions': { body: { partitions } } });
+    await runPartitionList(context, {});
+    const [head = '', aws = '', unknown = ''] = machine.out().split('\n');
+    expect(head).toMatch(/PARTITION +REGION +TYPES +\$\/NODE-HOUR +PRICE FROM +PRICE DATE +DAYS OLD/);
+    expect(aws).toMatch(/aws +us-east-1 +c5.18xlarge,c5n.18xlarge +\$2.2132 +pricing-api +2026-11-22 +1 /);
+    expect(unknown).toMatch(/new +us-east-1 +c5.18xlarge,c5n.18xlarge +- +- +- +- /);
+  });
+
   it('set sends what the flags say, and no more', async () => {
     const { context, asked } = aContext({ 'PUT /partitions/aws': { body: aPartitionAnswer() } });
     await runPartitionSet(context, {

@@ -22,12 +22,13 @@ const QUOTE = fields('available decision estimated_cost hold_amount budget_remai
 const VERDICT = fields(`${QUOTE.join(' ')} hold_id transaction_id expires_at`);
 const REFUSAL = fields(`${QUOTE.join(' ')} code shortfall fits`);
 const DETAILS_ACCOUNT = fields('budget_limit budget_used budget_held budget_available budget_unconfirmed');
-const ESTIMATE = fields('source price_date confidence instance_types nodes wall_time line_items low high');
+const ESTIMATE = fields('source price_date confidence tried instance_types nodes wall_time line_items low high');
 const LINE_ITEM = fields('name quantity unit_price amount');
 const SETTLEMENT = fields('success transaction_id run_id original_hold actual_charge refund_amount hold_state late message');
 const PARTITION = fields(
   `partition region instance_types purchase allocation discount_factor overhead_minutes overhead_per_node_hour overhead default_wall_time
-   unpriced flat_rate_per_node_hour write_off_node_failures features threads_per_core memory_per_node source`,
+   unpriced flat_rate_per_node_hour write_off_node_failures features threads_per_core memory_per_node source
+   price_per_node_hour price_instance_type price_source price_date price_age_days price_confidence`,
 );
 const USAGE_ROW = fields('key jobs used held node_hours');
 const USAGE = fields('rows total from to');
@@ -84,7 +85,16 @@ describe('a verdict has the fields of the contract', () => {
     expect(keys(account)).toEqual(DETAILS_ACCOUNT);
     expect(account.budget_available).toBe(verdict.budget_remaining);
     expect(keys(estimate)).toEqual(ESTIMATE);
-    expect(estimate).toMatchObject({ source: 'flat-rate', price_date: null, nodes: 1, wall_time: '01:00:00', low: 10, high: 10 });
+    expect(estimate).toMatchObject({
+      source: 'flat-rate',
+      price_date: null,
+      confidence: 0.5,
+      tried: [],
+      nodes: 1,
+      wall_time: '01:00:00',
+      low: 10,
+      high: 10,
+    });
     expect(estimate.line_items.map(keys)).toEqual([LINE_ITEM]);
     expect(estimate.line_items).toEqual([{ name: 'instances', quantity: 1, unit_price: 10, amount: 10 }]);
   });
@@ -362,8 +372,12 @@ describe('partitions and clusters have the fields of the contract', () => {
       ...{ discount_factor: 1, overhead_minutes: 0, overhead_per_node_hour: 0, overhead: 'run', default_wall_time: null, unpriced: 'deny' },
       ...{ flat_rate_per_node_hour: null, write_off_node_failures: false, features: null, threads_per_core: 2, memory_per_node: null },
       source: 'manual',
+      ...{ price_per_node_hour: 3.06, price_instance_type: 'c5.18xlarge', price_source: 'catalogue', price_date: '2026-07-20' },
+      ...{ price_age_days: expect.any(Number), price_confidence: 0.8 },
     });
     expect(await ask('showPartition', '/partitions/new')).toEqual(put);
+    // What an answer says can be given back as it is, and its price sets none.
+    expect(await ask('putPartition', '/partitions/new', { ...put, price_per_node_hour: 0 })).toEqual(put);
     const { partitions } = await ask<{ partitions: { partition: string }[] }>('listPartitions', '/partitions');
     expect(partitions.map(keys)).toEqual(partitions.map(() => PARTITION));
     expect(partitions.map(({ partition }) => partition)).toEqual(expect.arrayContaining(['aws', 'cpu', 'gpu', 'new', 'ten']));

@@ -26,6 +26,7 @@ const linesOf = (policy: string): string[] =>
   (policies().get(policy) ?? []).map((statement) => lineOf(statement).replaceAll(`${API}/`, '/'));
 
 const TRACES = 'xray:PutTelemetryRecords xray:PutTraceSegments on *';
+const PRICES = 'pricing:GetProducts on *';
 const keys = (...patterns: string[]): string => `on <Table.Arn> if dynamodb:LeadingKeys ForAllValues:StringLike ${patterns.join(' ')}`;
 const logs = (group: string): string => `logs:CreateLogStream logs:PutLogEvents on <${group}.Arn>`;
 const secure = (queue: string): string => `DENY sqs:* on <${queue}.Arn> by * if aws:SecureTransport Bool false`;
@@ -36,17 +37,18 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
   BudgetSubmitRole: ASSUMED_BY_LAMBDA,
   BudgetSubmitRoleDefaultPolicy: [
     logs('BudgetSubmitLogs'),
-    `dynamodb:GetItem ${keys('ACCOUNT#*', 'HOLD#*', 'PARTITIONS')}`,
+    `dynamodb:GetItem ${keys('ACCOUNT#*', 'HOLD#*', 'PARTITIONS', 'PRICE#*')}`,
     `dynamodb:Query ${keys('JOB#*#*')}`,
     `dynamodb:UpdateItem ${keys('ACCOUNT#*')}`,
-    `dynamodb:PutItem ${keys('HOLD#*', 'LEDGER#*#*')}`,
+    `dynamodb:PutItem ${keys('HOLD#*', 'LEDGER#*#*', 'PRICE#*')}`,
     TRACES,
+    PRICES,
     `secretsmanager:GetSecretValue on arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:asbb/advisor-??????`,
   ],
   BudgetAgentRole: ASSUMED_BY_LAMBDA,
   BudgetAgentRoleDefaultPolicy: [
     logs('BudgetAgentLogs'),
-    `dynamodb:GetItem ${keys('ACCOUNT#*', 'HOLD#*', 'PARTITIONS')}`,
+    `dynamodb:GetItem ${keys('ACCOUNT#*', 'HOLD#*', 'PARTITIONS', 'PRICE#*')}`,
     `dynamodb:BatchGetItem ${keys('HOLD#*')}`,
     `dynamodb:Query ${keys('HOLD#*', 'JOB#*#*', 'CLUSTERS')}`,
     `dynamodb:UpdateItem ${keys('ACCOUNT#*')}`,
@@ -58,14 +60,15 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
   BudgetAdminRole: ASSUMED_BY_LAMBDA,
   BudgetAdminRoleDefaultPolicy: [
     logs('BudgetAdminLogs'),
-    `dynamodb:GetItem ${keys('ACCOUNT#*', 'HOLD#*', 'PARTITIONS')}`,
+    `dynamodb:GetItem ${keys('ACCOUNT#*', 'HOLD#*', 'PARTITIONS', 'PRICE#*')}`,
     `dynamodb:BatchGetItem ${keys('ACCOUNT#*', 'HOLD#*')}`,
     `dynamodb:Query ${keys('ACCOUNT#*', 'ACCOUNTS', 'LEDGER#*#*', 'USAGE#*#*', 'HOLD#*', 'PARTITIONS')}`,
     `dynamodb:UpdateItem ${keys('ACCOUNT#*')}`,
-    `dynamodb:PutItem ${keys('ACCOUNT#*', 'ACCOUNTS', 'LEDGER#*#*', 'PARTITIONS')}`,
+    `dynamodb:PutItem ${keys('ACCOUNT#*', 'ACCOUNTS', 'LEDGER#*#*', 'PARTITIONS', 'PRICE#*')}`,
     `dynamodb:DeleteItem ${keys('ACCOUNT#*', 'ACCOUNTS', 'PARTITIONS')}`,
     'dynamodb:Query on <Table.Arn>/index/GSI1 <Table.Arn>/index/GSI2',
     TRACES,
+    PRICES,
   ],
   HoldExpiryExpireRole: ASSUMED_BY_LAMBDA,
   HoldExpiryExpireRoleDefaultPolicy: [
@@ -80,7 +83,7 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
   JobEventsJobEndedRole: ASSUMED_BY_LAMBDA,
   JobEventsJobEndedRoleDefaultPolicy: [
     logs('JobEventsJobEndedLogs'),
-    `dynamodb:GetItem ${keys('HOLD#*', 'PARTITIONS')}`,
+    `dynamodb:GetItem ${keys('HOLD#*', 'PARTITIONS', 'PRICE#*')}`,
     `dynamodb:Query ${keys('JOB#*#*')}`,
     `dynamodb:UpdateItem ${keys('ACCOUNT#*')}`,
     `dynamodb:PutItem ${keys('HOLD#*', 'LEDGER#*#*')}`,
@@ -107,6 +110,14 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
     `dynamodb:Query ${keys('ACCOUNTS', 'LEDGER#*#*', 'HOLD#*')}`,
     'dynamodb:Query on <Table.Arn>/index/GSI1',
     TRACES,
+  ],
+  PriceRefreshRole: ASSUMED_BY_LAMBDA,
+  PriceRefreshRoleDefaultPolicy: [
+    logs('PriceRefreshLogs'),
+    `dynamodb:Query ${keys('PARTITIONS')}`,
+    `dynamodb:PutItem ${keys('PRICE#*')}`,
+    TRACES,
+    PRICES,
   ],
   JobEventsDeadLettersPolicy: [secure('JobEventsDeadLetters'), `sqs:SendMessage on <JobEventsDeadLetters.Arn> ${fromTheRule}`],
   JobEventsQueuePolicy: [
@@ -159,11 +170,11 @@ describe('the policies', () => {
     expect(linesOf(policy)).toEqual(STATEMENTS[policy]);
   });
 
-  it('allow no `*` action, and a `*` resource only to traces, which know no other', () => {
+  it('allow no `*` action, and a `*` resource only to traces and prices, which know no other', () => {
     const allowing = [...policies().values()].flat().filter(({ Effect }) => Effect === 'Allow');
     expect(allowing.flatMap(({ Action }) => list(Action)).filter((action) => String(action).includes('*'))).toEqual([]);
     const everywhere = allowing.filter(({ Resource }) => list(Resource).includes('*')).flatMap(({ Action }) => list(Action));
-    expect([...new Set(everywhere)].sort()).toEqual(['xray:PutTelemetryRecords', 'xray:PutTraceSegments']);
+    expect([...new Set(everywhere)].sort()).toEqual(['pricing:GetProducts', 'xray:PutTelemetryRecords', 'xray:PutTraceSegments']);
   });
 
   it('let no function change or delete an entry of a ledger', () => {
@@ -195,6 +206,7 @@ describe('the policies', () => {
       `<BudgetSubmitFunction.Arn> lambda:InvokeFunction apigateway.amazonaws.com ${anyRoute}`,
       '<DailyAuditFunction.Arn> lambda:InvokeFunction events.amazonaws.com <DailyAuditRule.Arn>',
       '<HoldExpiryExpireFunction.Arn> lambda:InvokeFunction events.amazonaws.com <HoldExpiryRule.Arn>',
+      '<PriceRefreshFunction.Arn> lambda:InvokeFunction events.amazonaws.com <PriceRefreshRule.Arn>',
     ]);
   });
 });

@@ -45,7 +45,7 @@ const ROLES: Readonly<Record<ServiceFunctionName, string>> = {
   'job-ended': 'JobEventsJobEndedRoleDefaultPolicy',
   stream: 'StreamEventsStreamRoleDefaultPolicy',
   audit: 'DailyAuditRoleDefaultPolicy',
-  'price-refresh': 'PriceRefreshRefreshRoleDefaultPolicy',
+  'price-refresh': 'PriceRefreshRoleDefaultPolicy',
 };
 const NAMES = Object.keys(ROLES) as ServiceFunctionName[];
 

@@ -6,7 +6,7 @@ import type { PriceReply, World } from '#app/ports';
 import { quoteJob } from '#app/quote-job';
 import { settleRuns } from '#app/settle-runs';
 import { verdictAnswer } from '#http/answers';
-import { aJob, aModel, HOUR_MS, NOON } from '#test/support/builders';
+import { aJob, aModel, HOUR_MS } from '#test/support/builders';
 import { aChain, type ChainWorld, FROM_API, timed } from '#test/support/price-chain';
 import { aWorld, type TestWorld } from '#test/support/world';
 

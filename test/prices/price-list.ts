@@ -131,9 +131,9 @@ const bodyOf = async (request: IncomingMessage): Promise<GetProducts> => {
 };
 
 const answer = (response: ServerResponse, list: { rows: readonly Row[]; pageSize: number }, body: GetProducts): void => {
-  const valueOf = (row: Row, field: string) =>
+  const fieldOf = (row: Row, field: string) =>
     field === 'productFamily' ? (row.productFamily ?? 'Compute Instance') : row.attributes[field];
-  const found = list.rows.filter((row) => body.Filters.every(({ Field, Value }) => valueOf(row, Field) === Value));
+  const found = list.rows.filter((row) => body.Filters.every(({ Field, Value }) => fieldOf(row, Field) === Value));
   const from = Number(body.NextToken ?? 0);
   const until = from + Math.min(list.pageSize, body.MaxResults ?? 100);
   const page = {
