@@ -30,6 +30,8 @@ export interface Machine {
   readonly configFiles: readonly string[];
   readonly stdout: Output;
   readonly stderr: Output;
+  /** All of standard input. @throws CommandError usage if it is longer than the limit */
+  readonly readStdin: (maxBytes: number) => Promise<string>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly newId: () => string;
@@ -107,6 +109,8 @@ export interface Context {
   api(usual?: UsualApi): Promise<ApiClient>;
   /** Where that API is, and what requests to it are signed with. */
   apiPlace(usual?: UsualApi): Promise<ApiPlace>;
+  /** All of standard input. @throws CommandError usage if it is longer than the limit */
+  readStdin(maxBytes: number): Promise<string>;
   /** For what is no API of ours, as the metadata service of an instance. */
   readonly fetch: typeof fetch;
   /** The DynamoDB table of the configuration. */
@@ -127,6 +131,7 @@ export const processMachine = (): Machine => {
     configFiles: [SYSTEM_CONFIG_FILE, join(home, '.config', 'asbb', 'config.yaml')],
     stdout: outputOf(process.stdout),
     stderr: outputOf(process.stderr),
+    readStdin: (maxBytes) => textOf(process.stdin, { name: 'standard input', maxBytes }),
     now: Date.now,
     newId: randomUUID,
     fetch,
@@ -149,6 +154,21 @@ const outputOf = (stream: NodeJS.WriteStream): Output => ({
   isTerminal: stream.isTTY === true,
   columns: stream.isTTY === true ? stream.columns : undefined,
 });
+
+/** All text of a stream. @throws CommandError usage if it is longer than the limit */
+export const textOf = async (
+  stream: AsyncIterable<Buffer | string>,
+  { name, maxBytes }: { name: string; maxBytes: number },
+): Promise<string> => {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of stream) {
+    pieces.push(Buffer.from(piece));
+    size += piece.length;
+    if (size > maxBytes) throw usageError(`${name} has more than ${maxBytes} bytes`);
+  }
+  return Buffer.concat(pieces).toString('utf8');
+};
 
 /** One sentence on stderr. */
 export const sayOn = (machine: Machine, sentence: string): void => machine.stderr.write(`asbb: ${oneLine(sentence)}\n`);
@@ -183,6 +203,7 @@ export const createContext = (machine: Machine, options: GlobalOptions): Context
       return createApiClient({ ...(await apiPlace(usual)), fetch: machine.fetch, now, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
     }),
     apiPlace,
+    readStdin: machine.readStdin,
     fetch: machine.fetch,
     table: once(async () => openTable(machine, options, await config())),
     stackOutputs: (stack) => stackOutputs(machine, options, stack),

@@ -1,20 +1,12 @@
-import type { VerdictAnswer } from '#cli/api-client';
-import {
-  given,
-  ifGiven,
-  readAccount,
-  readArray,
-  readCount,
-  readGpus,
-  readId,
-  readMemory,
-  readNodes,
-  readPartitions,
-  readWallTime,
-} from '#cli/commands/values';
-import type { Context } from '#cli/context';
-import { EXIT, type ExitCode, oneLine, usageError } from '#cli/exit';
+import { createReadStream } from 'node:fs';
+import { ApiError, type VerdictAnswer } from '#cli/api-client';
+import { type QuotedJob, quotedJob } from '#cli/commands/quote-job';
+import { given, ifGiven, readId } from '#cli/commands/values';
+import { type Context, textOf } from '#cli/context';
+import { CommandError, EXIT, type ExitCode, oneLine, usageError } from '#cli/exit';
 import { cellText, painters, printCsv, printJson, printPairs, printTable, type Shape, usdText } from '#cli/render';
+import { MAX_SCRIPT_BYTES, mergeOptions, readSbatchScript, type ScriptOptions } from '#cli/sbatch-script';
+import { formatUsd, type MicroUsd, parseUsd, toUsd } from '#domain/money';
 
 /** As typed: text or absent. */
 export interface QuoteOptions {
@@ -23,10 +15,14 @@ export interface QuoteOptions {
   readonly partition?: string;
   readonly nodes?: string;
   readonly ntasks?: string;
+  readonly ntasksPerNode?: string;
   readonly cpusPerTask?: string;
+  readonly cpusPerGpu?: string;
   readonly time?: string;
   readonly gpus?: string;
   readonly gpusPerNode?: string;
+  readonly gpusPerTask?: string;
+  readonly gres?: string;
   readonly mem?: string;
   readonly memPerCpu?: string;
   readonly constraint?: string;
@@ -38,56 +34,133 @@ export interface QuoteOptions {
 
 /** Ask what a job would cost, and whether the budget would take it. */
 export const runQuote = async (context: Context, options: QuoteOptions): Promise<ExitCode> => {
-  if (options.script !== undefined) {
-    throw usageError(
-      `batch scripts are not read yet: give what '${options.script}' asks for as flags, for example -A physics -p aws -N 8 -t 6:00:00`,
-    );
-  }
-  const job = jobOf(options);
-  const cluster = job.cluster ?? (await context.config()).slurm.cluster;
+  const jobs = await jobsOf(context, options);
+  const cluster = ifGiven('--cluster', options.cluster, readId) ?? (await context.config()).slurm.cluster;
   const api = await context.api();
-  const verdict = await api.request('quoteBudget', { body: { ...job, ...given({ cluster }) } });
-  await printVerdict(context, verdict, job);
-  if (verdict.available) return EXIT.ok;
-  context.complain(`${verdict.message}${offersOf(verdict)}`);
-  return EXIT.refused;
-};
-
-type JobBody = Readonly<Record<string, unknown>> & { readonly account: string; readonly partition: string; readonly cluster?: string };
-
-const jobOf = (options: QuoteOptions): JobBody => {
-  if (options.account === undefined) throw usageError('which account pays? Name it with -A');
-  if (options.partition === undefined) throw usageError('which partition is it for? Name it with -p');
-  const gpus = ifGiven('--gpus', options.gpus, readGpus);
-  const perNode = ifGiven('--gpus-per-node', options.gpusPerNode, readGpus);
-  if (gpus?.type !== undefined && perNode?.type !== undefined && gpus.type !== perNode.type) {
-    throw usageError(`--gpus asks for ${gpus.type} and --gpus-per-node for ${perNode.type}: name one type`);
+  const components: Component[] = [];
+  for (const [index, job] of jobs.entries()) {
+    const which = jobs.length === 1 ? {} : { het_offset: index };
+    const body = { ...job, ...which, ...given({ user: options.user, cluster }) };
+    components.push({ job, verdict: await api.request('quoteBudget', { body }).catch(asRefusal(index, jobs.length)) });
   }
-  return {
-    account: readAccount({ flag: '--account', value: options.account }),
-    partition: readPartitions({ flag: '--partition', value: options.partition }),
-    ...ifGiven('--nodes', options.nodes, readNodes),
-    ...given({
-      ntasks: ifGiven('--ntasks', options.ntasks, readCount),
-      cpus_per_task: ifGiven('--cpus-per-task', options.cpusPerTask, readCount),
-      wall_time: ifGiven('--time', options.time, readWallTime),
-      gpus: gpus?.count,
-      gpus_per_node: perNode?.count,
-      gpu_type: gpus?.type ?? perNode?.type,
-      memory: ifGiven('--mem', options.mem, readMemory),
-      memory_per_cpu: ifGiven('--mem-per-cpu', options.memPerCpu, readMemory),
-      constraint: options.constraint,
-      array: ifGiven('--array', options.array, readArray),
-      exclusive: options.exclusive,
-      user: options.user,
-      cluster: ifGiven('--cluster', options.cluster, readId),
-    }),
-  };
+  await print(context, components);
+  const refusals = components.filter(({ verdict }) => !verdict.available);
+  for (const { verdict } of refusals) context.complain(`${verdict.message}${offersOf(verdict)}`);
+  if (refusals.length > 0) return EXIT.refused;
+  const short = accountsShortOf(components);
+  for (const sentence of short) context.complain(sentence);
+  return short.length > 0 ? EXIT.refused : EXIT.ok;
 };
 
-const printVerdict = async (context: Context, verdict: VerdictAnswer, job: JobBody): Promise<void> => {
-  if (context.format === 'json') return printJson(context, verdict);
-  if (context.format === 'csv') return printCsv(context, { shape: CSV_SHAPE, rows: [csvRow(verdict)] });
+interface Component {
+  readonly job: QuotedJob;
+  readonly verdict: VerdictAnswer;
+}
+
+/** One job, or one for each component of a heterogeneous one. */
+const jobsOf = async (context: Context, options: QuoteOptions): Promise<QuotedJob[]> => {
+  const { script } = options;
+  const scriptName = script === '-' ? 'standard input' : (script ?? '');
+  const components = script === undefined ? [{}] : readComponents(await readScript(script, scriptName, context), scriptName);
+  const flags = flagsOf(options);
+  return components.map((component) => quotedJob(mergeOptions({ flags, env: context.env, script: component, scriptName })));
+};
+
+const readComponents = (text: string, name: string): ScriptOptions[] => {
+  try {
+    return readSbatchScript(text);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    throw usageError(`${name}, ${error.message}`, { cause: error });
+  }
+};
+
+const readScript = async (script: string, name: string, context: Context): Promise<string> => {
+  if (script === '-') return context.readStdin(MAX_SCRIPT_BYTES);
+  try {
+    return await textOf(createReadStream(script), { name, maxBytes: MAX_SCRIPT_BYTES });
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw usageError(`cannot read ${name} (${code ?? message})`, { cause: error });
+  }
+};
+
+const flagsOf = (options: QuoteOptions): ScriptOptions =>
+  given({
+    account: options.account,
+    partition: options.partition,
+    nodes: options.nodes,
+    ntasks: options.ntasks,
+    'ntasks-per-node': options.ntasksPerNode,
+    'cpus-per-task': options.cpusPerTask,
+    'cpus-per-gpu': options.cpusPerGpu,
+    time: options.time,
+    gpus: options.gpus,
+    'gpus-per-node': options.gpusPerNode,
+    'gpus-per-task': options.gpusPerTask,
+    gres: options.gres,
+    mem: options.mem,
+    'mem-per-cpu': options.memPerCpu,
+    constraint: options.constraint,
+    array: options.array,
+    exclusive: options.exclusive === true ? '' : undefined,
+  });
+
+/** The plugin refuses a job that cannot be priced or does not fit (422), so whoever asks whether it would run is told no. */
+const asRefusal =
+  (index: number, count: number) =>
+  (error: unknown): never => {
+    if (!(error instanceof ApiError) || error.status !== 422) throw error;
+    const which = count === 1 ? '' : `component ${index}: `;
+    throw new CommandError(EXIT.refused, `${which}${error.message}`, { cause: error });
+  };
+
+/** Components are held for one after the other, so what each may have alone they must have together. */
+const accountsShortOf = (components: readonly Component[]): string[] => {
+  if (components.length === 1) return [];
+  const accounts = new Map<string, { available: MicroUsd; holds: MicroUsd }>();
+  for (const { job, verdict } of components) {
+    const hold = parseUsd(verdict.hold_amount);
+    // An admitted quote answers the account less its own hold.
+    const available = parseUsd(verdict.details.account.budget_available) + hold;
+    accounts.set(job.account, { available, holds: (accounts.get(job.account)?.holds ?? 0n) + hold });
+  }
+  return [...accounts]
+    .filter(([, { available, holds }]) => holds > available)
+    .map(
+      ([account, { available, holds }]) =>
+        `account ${account} has ${formatUsd(available)} available; the components of this job need ${formatUsd(holds)} held together`,
+    );
+};
+
+const print = async (context: Context, components: readonly Component[]): Promise<void> => {
+  const [first] = components;
+  if (context.format === 'csv') return printCsv(context, { shape: CSV_SHAPE, rows: components.map(({ verdict }) => csvRow(verdict)) });
+  if (components.length === 1 && first !== undefined) {
+    return context.format === 'json' ? printJson(context, first.verdict) : printVerdict(context, first.verdict, first.job);
+  }
+  const total = (field: 'estimated_cost' | 'hold_amount') => components.reduce((sum, { verdict }) => sum + parseUsd(verdict[field]), 0n);
+  const [estimate, hold] = [total('estimated_cost'), total('hold_amount')];
+  const fits = components.every(({ verdict }) => verdict.available) && accountsShortOf(components).length === 0;
+  if (context.format === 'json') {
+    const sums = { available: fits, estimated_cost: toUsd(estimate), hold_amount: toUsd(hold) };
+    return printJson(context, { ...sums, components: components.map(({ verdict }) => verdict) });
+  }
+  for (const [index, { job, verdict }] of components.entries()) {
+    context.print(`${index === 0 ? '' : '\n'}Component ${index} of ${components.length}\n\n`);
+    await printVerdict(context, verdict, job);
+  }
+  context.print('\nAll components\n\n');
+  const paint = await painters(context);
+  await printPairs(context, [
+    ['Verdict', fits ? paint.good('fits') : paint.bad('refused')],
+    ['Estimate', formatUsd(estimate)],
+    ['Hold', formatUsd(hold)],
+  ]);
+};
+
+const printVerdict = async (context: Context, verdict: VerdictAnswer, job: QuotedJob): Promise<void> => {
   const { estimate, account } = verdict.details;
   const paint = await painters(context);
   await printPairs(context, [

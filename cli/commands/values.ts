@@ -6,7 +6,7 @@ import { parseArraySpec } from '#domain/array-spec';
 import { BudgetError } from '#domain/errors';
 import { parseMemoryMib } from '#domain/memory';
 import { type MicroUsd, parseUsd } from '#domain/money';
-import { MAX_WALL_TIME_SECONDS, parseWallTime } from '#domain/slurm-time';
+import { formatWallTime, MAX_WALL_TIME_SECONDS, parseWallTime } from '#domain/slurm-time';
 
 const MAX_ROWS_ASKED = 1_000_000;
 
@@ -115,15 +115,17 @@ const isDate = (text: string): boolean => {
   return !Number.isNaN(at) && new Date(at).toISOString().startsWith(text); // 2026-02-30 would become March.
 };
 
-/** Checked here, sent as typed: the API reads Slurm's forms itself. */
+/** Checked here, sent as typed: the API reads Slurm's forms itself. Seconds are rounded up to a minute, as sbatch does. */
 export const readWallTime = (given: Given): string => {
-  through(given, parseWallTime);
-  return given.value;
+  const seconds = through(given, parseWallTime) ?? 0;
+  return seconds % 60 === 0 ? given.value : formatWallTime(Math.ceil(seconds / 60) * 60);
 };
 
-export const readMemory = (given: Given): string => {
-  through(given, parseMemoryMib);
-  return given.value;
+/** sbatch takes `16GB` for `16G`; the API does not. */
+export const readMemory = ({ flag, value }: Given): string => {
+  const size = value.replace(/([KMGTP])B$/i, '$1');
+  through({ flag, value: size }, parseMemoryMib);
+  return size;
 };
 
 export const readArray = (given: Given): string => {
@@ -131,24 +133,38 @@ export const readArray = (given: Given): string => {
   return given.value;
 };
 
-/** sbatch's `--gpus`: `4` or `a100:4`. */
+/** sbatch's `--gpus`: `4`, `a100:4`, `a100` for one, or several of these, whose type is none if they are of several. */
 export const readGpus = ({ flag, value }: Given): { count: number; type?: string } => {
-  const match = /^(?:([A-Za-z][\w.+-]*):)?(\d+)$/.exec(value);
-  if (match === null) throw usageError(`${flag} '${value}': must be a count, or a type and a count like a100:4`);
-  const count = readCount({ flag, value: match[2] ?? '', least: 0 });
-  return match[1] === undefined ? { count } : { count, type: match[1] };
+  const entries = value.split(',').map((entry) => entry.replace(/^gpu[:=]/i, ''));
+  const ofOne = (entry: string) => /^(?:([A-Za-z][\w.+-]*)|(?:([A-Za-z0-9][\w.+-]*)[:=])?(\d+))$/.exec(entry);
+  const read = entries.map((entry) => {
+    const [matched, alone, type, count = '1'] = ofOne(entry) ?? [];
+    if (matched === undefined) throw usageError(`${flag} '${value}': must be a count, or a type and a count like a100:4`);
+    return alone?.toLowerCase() === 'gpu'
+      ? { count: 1, type: undefined }
+      : { count: readCount({ flag, value: count, least: 0 }), type: alone ?? type };
+  });
+  const count = read.reduce((sum, each) => sum + each.count, 0);
+  if (count > MAX_COUNT) throw usageError(`${flag} '${value}': must be at most ${MAX_COUNT} GPUs`);
+  const [type, ...others] = new Set(read.map((each) => each.type));
+  return type === undefined || others.length > 0 ? { count } : { count, type };
 };
 
-/** sbatch's `--nodes`: `4`, or `2-4` for at least 2 and at most 4. */
-export const readNodes = ({ flag, value }: Given): { nodes: number; min_nodes?: number } => {
-  const match = /^(\d+)(?:-(\d+))?$/.exec(value);
+/** sbatch's `--nodes`: `4`, `2k` for 2048, or `2-4` for at least 2 and at most 4. 0 is as good as not given. */
+export const readNodes = ({ flag, value }: Given): { nodes?: number; min_nodes?: number } => {
+  const match = /^(\d{1,10})([km]?)(?:-(\d{1,10})([km]?))?$/i.exec(value);
   if (match === null) throw usageError(`${flag} '${value}': must be a count like 4, or a range like 2-4`);
-  const first = readCount({ flag, value: match[1] ?? '' });
-  if (match[2] === undefined) return { nodes: first };
-  const nodes = readCount({ flag, value: match[2] });
+  const countOf = (digits = '', suffix = '') => {
+    const count = Number(digits) * (NODES_PER_SUFFIX[suffix.toLowerCase()] ?? 1);
+    return readCount({ flag, value: String(count), least: 0 });
+  };
+  const first = countOf(match[1], match[2]);
+  if (match[3] === undefined) return first === 0 ? {} : { nodes: first };
+  const nodes = countOf(match[3], match[4]);
   if (first > nodes) throw usageError(`${flag} '${value}': write the smaller number first`);
-  return { min_nodes: first, nodes };
+  return nodes === 0 ? {} : { ...(first === 0 ? {} : { min_nodes: first }), nodes };
 };
+const NODES_PER_SUFFIX: Readonly<Record<string, number>> = { k: 1024, m: 1024 ** 2 };
 
 /** As sacct prints it: seconds (ElapsedRaw), or `[D-]HH:MM:SS` (Elapsed). */
 export const readElapsed = (given: Given): number => {

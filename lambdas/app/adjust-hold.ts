@@ -86,8 +86,13 @@ const jobAfter = (job: Job, hold: Hold, { adjustment, mode }: AdjustRequest): Jo
     ...(account === undefined || account === job.account ? {} : { account }),
     ...(partitions === undefined || partitions.join() === job.partitions.join() ? {} : { partitions }),
   };
-  return changed.length === 0 && Object.keys(words).length === 0 ? job : { ...job, ...Object.fromEntries(changed), ...words };
+  if (changed.length === 0 && Object.keys(words).length === 0) return job;
+  return leastWithinMost({ ...job, ...Object.fromEntries(changed), ...words });
 };
+
+/** sbatch sends `--nodes=8` as 8 to 8, and a change names the most alone: then the least follows it down. */
+const leastWithinMost = (job: Job): Job =>
+  job.minNodes !== undefined && job.nodes !== undefined && job.minNodes > job.nodes ? { ...job, minNodes: job.nodes } : job;
 
 const tasksAfter = (hold: Hold, { adjustment, mode }: AdjustRequest): number => {
   const { tasks } = adjustment;

@@ -2,7 +2,7 @@ import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/bo
 import type { World } from '#app/ports';
 import { readHoldOrThrow } from '#app/read';
 import { BudgetError } from '#domain/errors';
-import { costOf } from '#domain/estimate';
+import { costOf, wholeNodes } from '#domain/estimate';
 import { bind, type Change, type Hold, reprice } from '#domain/hold';
 import type { Instant } from '#domain/ledger';
 import { type MicroUsd, multiplyUp } from '#domain/money';
@@ -87,7 +87,7 @@ const loweredTo = (world: World, hold: Hold, instances: readonly { type: string;
   for (const { type, count } of instances) {
     const nodeType = rate?.nodeTypes.find((each) => each.type === type);
     if (rate === undefined || nodeType === undefined) return undefined; // No locked price: then the amount stays, which is never too low.
-    cost += costOf(rate, { nodeType, nodesE6: BigInt(count) * 1_000_000n, seconds: hold.terms.wallTimeSeconds }).amount;
+    cost += costOf(rate, { nodeType, nodes: wholeNodes(count), seconds: hold.terms.wallTimeSeconds }).amount;
   }
   const amount = multiplyUp(cost, world.settings.holdFactor);
   return amount < hold.amount ? reprice(hold, amount) : undefined;

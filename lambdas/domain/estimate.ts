@@ -1,7 +1,8 @@
 // What a job costs: nodes x (instance price x discount + node-hour overhead) x (time + overhead minutes), line by line.
 import { BudgetError } from '#domain/errors';
+import { otherGpuModel } from '#domain/gpu-models';
 import type { Job } from '#domain/job';
-import { ceilDiv, type MicroUsd, maxBigint, minBigint } from '#domain/money';
+import { ceilDiv, type MicroUsd, minBigint } from '#domain/money';
 import type { InstanceOffer, PartitionModel, PriceSource } from '#domain/partition';
 import { confidencePercentOf } from '#domain/price';
 
@@ -10,8 +11,8 @@ export const MIN_BILLED_SECONDS = 60;
 
 const MILLION = 1_000_000n;
 const SECONDS_PER_HOUR = 3600n;
-/** 10^-10 dollars x millionths of discount x millionths of nodes x seconds per hour, over micro-dollars. */
-const SCALE = 10_000n * MILLION * MILLION * SECONDS_PER_HOUR;
+/** 10^-10 dollars x millionths of discount x seconds per hour, over micro-dollars. */
+const SCALE = 10_000n * MILLION * SECONDS_PER_HOUR;
 
 /** One kind of node that a partition may start. A null size is unknown (a flat rate says nothing of the node). */
 export interface NodeType {
@@ -44,10 +45,21 @@ export interface LineItem {
   readonly amount: MicroUsd;
 }
 
-/** What is priced: nodes in millionths (a share of a shared node is a fraction), on one type, for some seconds. */
+/** Nodes, exactly: a share of a shared node is seldom a decimal, and costs round up once, at their end. */
+export interface Nodes {
+  readonly numerator: bigint;
+  readonly denominator: bigint;
+}
+
+export const wholeNodes = (count: number): Nodes => ({ numerator: BigInt(count), denominator: 1n });
+
+/** In millionths, rounded up: for whoever keeps or shows them, and never for a cost. */
+export const nodesE6Of = ({ numerator, denominator }: Nodes): bigint => ceilDiv(numerator * MILLION, denominator);
+
+/** What is priced: nodes of one type, for some seconds. */
 export interface Usage {
   readonly nodeType: NodeType;
-  readonly nodesE6: bigint;
+  readonly nodes: Nodes;
   readonly seconds: number;
 }
 
@@ -59,6 +71,7 @@ export interface Estimate {
   readonly instanceTypes: readonly string[];
   /** Of one task. */
   readonly nodes: number;
+  /** What it pays of them, rounded up. */
   readonly nodesE6: bigint;
   readonly tasks: number;
   readonly wallTimeSeconds: number;
@@ -107,7 +120,8 @@ export const costOf = (rate: Rate, usage: Usage, count = 1): { amount: MicroUsd;
   const billedSeconds = Math.max(MIN_BILLED_SECONDS, usage.seconds + rate.overheadSeconds);
   const instanceSeconds = billedSeconds - rate.overheadSeconds;
   const price = usage.nodeType.priceE10UsdPerHour;
-  const nodesE6 = usage.nodesE6 * BigInt(count);
+  const { denominator } = usage.nodes;
+  const nodes = usage.nodes.numerator * BigInt(count);
   const line = (name: LineItem['name'], seconds: number, priceE16: bigint) => ({ name, seconds: BigInt(seconds), priceE16 });
   const lines = [
     line('instances', instanceSeconds, price * MILLION),
@@ -119,10 +133,11 @@ export const costOf = (rate: Rate, usage: Usage, count = 1): { amount: MicroUsd;
   let exact = 0n;
   let rounded = 0n;
   const lineItems = lines.map(({ name, seconds, priceE16 }): LineItem => {
-    exact += nodesE6 * seconds * priceE16;
-    const amount = ceilDiv(exact, SCALE) - rounded;
+    exact += nodes * seconds * priceE16;
+    const amount = ceilDiv(exact, SCALE * denominator) - rounded;
     rounded += amount;
-    return { name, nodeHoursE6: ceilDiv(nodesE6 * seconds, SECONDS_PER_HOUR), unitPriceE10: priceE16 / MILLION, amount };
+    const nodeHoursE6 = ceilDiv(nodes * MILLION * seconds, SECONDS_PER_HOUR * denominator);
+    return { name, nodeHoursE6, unitPriceE10: priceE16 / MILLION, amount };
   });
   return { amount: rounded, lineItems };
 };
@@ -146,7 +161,7 @@ export const estimateIn = (rate: Rate, job: Job, asked: { wallTimeSeconds: numbe
   const fits = rate.nodeTypes.map((nodeType) => ({ nodeType, placement: placementOn(nodeType, job, rate) }));
   const priced = fits.flatMap(({ nodeType, placement }) => {
     if (typeof placement === 'string') return [];
-    const cost = costOf(rate, { nodeType, nodesE6: placement.nodesE6, seconds: asked.wallTimeSeconds }, asked.tasks);
+    const cost = costOf(rate, { nodeType, nodes: placement.share, seconds: asked.wallTimeSeconds }, asked.tasks);
     return [{ nodeType, placement, ...cost }];
   });
   priced.sort((a, b) => Number(b.amount - a.amount));
@@ -163,7 +178,7 @@ export const estimateIn = (rate: Rate, job: Job, asked: { wallTimeSeconds: numbe
     nodeType: dearest.nodeType.type,
     instanceTypes: priced.map(({ nodeType }) => nodeType.type),
     nodes: dearest.placement.nodes,
-    nodesE6: dearest.placement.nodesE6,
+    nodesE6: nodesE6Of(dearest.placement.share),
     tasks: asked.tasks,
     wallTimeSeconds: asked.wallTimeSeconds,
     amount: dearest.amount,
@@ -189,21 +204,23 @@ export const typesAllowedBy = (model: PartitionModel, constraint: string | undef
   return allowed.length > 0 ? allowed : model.instanceTypes;
 };
 
-/** Nodes in millionths for a run or a job that shares its nodes: the largest of its shares, never more than the whole nodes. */
-export const sharedNodesE6 = (nodeType: NodeType, demand: { nodes: number; cpus: number; memoryMib: number; gpus: number }): bigint => {
-  const wholeE6 = BigInt(demand.nodes) * MILLION;
+/** The nodes of a run or a job that shares them: the largest of its shares, never more than the whole nodes. */
+export const sharedNodes = (nodeType: NodeType, demand: { nodes: number; cpus: number; memoryMib: number; gpus: number }): Nodes => {
+  const whole = wholeNodes(demand.nodes);
   const shares = [
-    shareE6(demand.cpus, nodeType.cpus),
-    shareE6(demand.memoryMib, nodeType.memoryMib),
-    shareE6(demand.gpus, nodeType.gpus),
+    shareOf(demand.cpus, nodeType.cpus),
+    shareOf(demand.memoryMib, nodeType.memoryMib),
+    shareOf(demand.gpus, nodeType.gpus),
   ].filter((share) => share !== undefined);
-  const largest = shares.reduce(maxBigint, 0n);
+  const largest = shares.reduce((a, b) => (isLarger(b, a) ? b : a), wholeNodes(0));
   // Nothing known of the node or of the demand: then the whole node is the only price that is never too low.
-  return largest === 0n || largest > wholeE6 ? wholeE6 : largest;
+  return largest.numerator === 0n || isLarger(largest, whole) ? whole : largest;
 };
 
-const shareE6 = (demand: number, size: number | null): bigint | undefined =>
-  size === null || size === 0 ? undefined : ceilDiv(BigInt(demand) * MILLION, BigInt(size));
+const shareOf = (demand: number, size: number | null): Nodes | undefined =>
+  size === null || size === 0 ? undefined : { numerator: BigInt(demand), denominator: BigInt(size) };
+
+const isLarger = (a: Nodes, b: Nodes): boolean => a.numerator * b.denominator > b.numerator * a.denominator;
 
 const termsOf = (model: PartitionModel) => ({
   partition: model.partition,
@@ -220,7 +237,8 @@ const oldest = (offers: readonly InstanceOffer[]): string | null =>
 
 interface Placement {
   readonly nodes: number;
-  readonly nodesE6: bigint;
+  /** Of these nodes, what the job pays. */
+  readonly share: Nodes;
 }
 
 /** How many nodes of a type a job takes, or in words why it cannot run on it. */
@@ -232,38 +250,53 @@ const placementOn = (nodeType: NodeType, job: Job, rate: Rate): Placement | stri
   if (typeof needed === 'string') return needed;
   if (job.nodes !== undefined && job.nodes < needed) return `it needs ${needed} nodes of this type, and at most ${job.nodes} are asked for`;
   const nodes = job.nodes ?? needed;
-  if (!rate.shared || job.exclusive === true || job.memoryMib === 0) return { nodes, nodesE6: BigInt(nodes) * MILLION };
+  if (!rate.shared || job.exclusive === true || job.memoryMib === 0) return { nodes, share: wholeNodes(nodes) };
   const memoryMib = Math.max((job.memoryMib ?? 0) * nodes, (job.memoryPerCpuMib ?? 0) * demand.cpus);
   const gpus = Math.max(job.gpus ?? 0, (job.gpusPerNode ?? 0) * nodes);
-  return { nodes, nodesE6: sharedNodesE6(nodeType, { nodes, cpus: Math.max(demand.cpus, nodes), memoryMib, gpus }) };
+  return { nodes, share: sharedNodes(nodeType, { nodes, cpus: Math.max(demand.cpus, nodes), memoryMib, gpus }) };
 };
 
 /** The fewest nodes of a type that hold the job's CPUs, tasks, memory and GPUs. */
 const nodesNeeded = (nodeType: NodeType, job: Job, demand: { cpusPerTask: number; ntasks: number; cpus: number }): number | string => {
-  const { cpus, memoryMib, gpus } = nodeType;
+  const { cpus, memoryMib } = nodeType;
   if (job.memoryMib !== undefined && memoryMib !== null && job.memoryMib > memoryMib) {
     return `${job.memoryMib} MiB of memory per node, and a node has ${memoryMib} MiB`;
   }
   if (cpus === null) return nodesOfUnknownSize(job);
+  if (demand.cpusPerTask > cpus) return `a task of ${demand.cpusPerTask} CPUs, and a node has ${cpus}`;
   const memoryPerTaskMib = (job.memoryPerCpuMib ?? 0) * demand.cpusPerTask;
+  if (memoryMib !== null && memoryPerTaskMib > memoryMib) {
+    return `a task with ${memoryPerTaskMib} MiB of memory, and a node has ${memoryMib} MiB`;
+  }
+  const forGpus = nodesForGpus(nodeType, job);
+  if (typeof forGpus === 'string') return forGpus;
   const tasksPerNode = Math.min(
     Math.floor(cpus / demand.cpusPerTask),
     memoryMib === null || memoryPerTaskMib === 0 ? Number.POSITIVE_INFINITY : Math.floor(memoryMib / memoryPerTaskMib),
   );
-  if (tasksPerNode === 0)
-    return `a task of ${demand.cpusPerTask} CPUs with its memory is larger than a node (${cpus} CPUs, ${memoryMib} MiB)`;
-  if ((job.gpusPerNode ?? 0) > (gpus ?? 0)) return `${job.gpusPerNode} GPUs per node, and a node has ${gpus ?? 0}`;
-  if ((job.gpus ?? 0) > 0 && (gpus ?? 0) === 0) return `${job.gpus} GPUs, and a node has none`;
   const memoryMibOfAllCpus = (job.memoryPerCpuMib ?? 0) * demand.cpus;
   return Math.max(
-    1,
+    forGpus,
     job.minNodes ?? 1,
     Math.ceil(demand.cpus / cpus),
     Math.ceil(demand.ntasks / tasksPerNode),
-    gpus === null || gpus === 0 ? 1 : Math.ceil((job.gpus ?? 0) / gpus),
     memoryMib === null || memoryMib === 0 ? 1 : Math.ceil(memoryMibOfAllCpus / memoryMib),
   );
 };
+
+/** A job that names both `--gpus` and `--gpus-per-node` runs on total / per node nodes, as Slurm has it. */
+const nodesForGpus = ({ type, gpus }: NodeType, job: Job): number | string => {
+  const perNode = job.gpusPerNode ?? 0;
+  const total = job.gpus ?? 0;
+  const onNode = gpus ?? 0;
+  if (perNode > onNode) return `${countOf(perNode)} per node, and a node has ${onNode === 0 ? 'none' : onNode}`;
+  if (total > 0 && onNode === 0) return `${countOf(total)}, and a node has none`;
+  const other = perNode + total === 0 ? undefined : otherGpuModel(type, job.gpuType);
+  if (other !== undefined) return `GPUs of type ${job.gpuType}, and a node has ${other}`;
+  return total === 0 ? 1 : Math.ceil(total / (perNode || onNode));
+};
+
+const countOf = (gpus: number): string => (gpus === 1 ? '1 GPU' : `${gpus} GPUs`);
 
 /** One task is on one node whatever its size; more tasks or GPUs could be spread over any number of nodes. */
 const nodesOfUnknownSize = (job: Job): number | string => {

@@ -83,7 +83,7 @@ export const offersFor = (pricing: Pricing, job: Job, quote: Quote, available: M
   const lessThan = (asked: number, amountAt: (n: number) => MicroUsd | undefined) => greatestWithin(budget, asked - 1, amountAt);
 
   const minutes = lessThan(Math.ceil(wallTimeSeconds / 60), (n) => holds({ ...job, wallTimeSeconds: n * 60 }));
-  const fewerNodes = lessThan(nodes, (n) => holds({ ...job, nodes: n }));
+  const fewerNodes = lessThan(nodes, (n) => holds(withNodes(job, n)));
   const fewerTasks = lessThan(tasks, (n) => holds(job, n));
   return {
     ...(minutes === undefined ? {} : { wallTimeSeconds: minutes * 60 }),
@@ -91,6 +91,13 @@ export const offersFor = (pricing: Pricing, job: Job, quote: Quote, available: M
     ...(fewerTasks === undefined ? {} : { arrayTasks: fewerTasks }),
   };
 };
+
+/** What `--nodes=n` makes of the job. A least that is the most is how Slurm passes on a plain `--nodes=8`; a range's least stays. */
+const withNodes = (job: Job, nodes: number): Job => ({
+  ...job,
+  nodes,
+  ...(job.minNodes !== undefined && job.minNodes === job.nodes ? { minNodes: nodes } : {}),
+});
 
 /** One ASCII sentence, or two, of at most 200 characters: why not, and what would fit. */
 export const refusalMessage = (refusal: { code: RefusalCode; account: Account; quote: Quote; offers: Offers }): string => {

@@ -1,5 +1,5 @@
 // A run: one accounting record of a job or array task. A requeued job has several.
-import { costOf, type NodeType, type Rate, sharedNodesE6 } from '#domain/estimate';
+import { costOf, type Nodes, type NodeType, type Rate, sharedNodes, wholeNodes } from '#domain/estimate';
 import type { HoldState, Terms } from '#domain/hold';
 import type { Instant } from '#domain/ledger';
 import { ceilDiv, type MicroUsd } from '#domain/money';
@@ -68,7 +68,7 @@ export const runCost = (rate: Rate, run: RunUsage, priced: Pick<Terms, 'nodeType
   if (run.elapsedSeconds === 0 && !run.started) return 0n;
   if (run.instances !== undefined && run.instances.length > 0) return costOfInstances(rate, run.instances, run.elapsedSeconds);
   const nodeType = nodeTypeOf(rate, priced);
-  return costOf(rate, { nodeType, nodesE6: nodesE6Of(rate, nodeType, run, priced), seconds: run.elapsedSeconds }).amount;
+  return costOf(rate, { nodeType, nodes: nodesOf(rate, nodeType, run, priced), seconds: run.elapsedSeconds }).amount;
 };
 
 /**
@@ -76,7 +76,10 @@ export const runCost = (rate: Rate, run: RunUsage, priced: Pick<Terms, 'nodeType
  * shares, and nodes are whole.
  */
 export const nodeSecondsOf = (rate: Rate | undefined, run: RunUsage, priced: Pick<Terms, 'nodeType' | 'nodes' | 'nodesE6'>): number =>
-  Number(ceilDiv(allocatedE6(rate, run, priced) * BigInt(run.elapsedSeconds), MILLION));
+  nodeSeconds(allocatedNodes(rate, run, priced), run.elapsedSeconds);
+
+const nodeSeconds = ({ numerator, denominator }: Nodes, seconds: number): number =>
+  Number(ceilDiv(numerator * BigInt(seconds), denominator));
 
 const NODE_FAILURES: ReadonlySet<string | null> = new Set(['NODE_FAIL', 'NF', 'BOOT_FAIL', 'BF']);
 const RESTARTS: ReadonlySet<string | null> = new Set(['REQUEUED', 'RQ', 'RESIZING', 'RS']);
@@ -97,24 +100,22 @@ const costOfInstances = (rate: Rate, instances: readonly { type: string; count: 
   instances.reduce((sum, { type, count }) => {
     const nodeType = rate.nodeTypes.find((each) => each.type === type);
     if (nodeType === undefined) throw new Error(`no price for ${type} in partition ${rate.partition}`);
-    return sum + costOf(rate, { nodeType, nodesE6: BigInt(count) * MILLION, seconds }).amount;
+    return sum + costOf(rate, { nodeType, nodes: wholeNodes(count), seconds }).amount;
   }, 0n);
 
-const allocatedE6 = (rate: Rate | undefined, run: RunUsage, priced: Pick<Terms, 'nodeType' | 'nodes' | 'nodesE6'>): bigint => {
-  if (run.instances !== undefined && run.instances.length > 0)
-    return BigInt(run.instances.reduce((sum, { count }) => sum + count, 0)) * MILLION;
-  if (rate === undefined) return BigInt(run.nodes ?? priced.nodes) * MILLION;
-  return nodesE6Of(rate, nodeTypeOf(rate, priced), run, priced);
+const allocatedNodes = (rate: Rate | undefined, run: RunUsage, priced: Pick<Terms, 'nodeType' | 'nodes' | 'nodesE6'>): Nodes => {
+  if (run.instances !== undefined && run.instances.length > 0) return wholeNodes(run.instances.reduce((sum, { count }) => sum + count, 0));
+  if (rate === undefined) return wholeNodes(run.nodes ?? priced.nodes);
+  return nodesOf(rate, nodeTypeOf(rate, priced), run, priced);
 };
 
-const nodesE6Of = (rate: Rate, nodeType: NodeType, run: RunUsage, priced: Pick<Terms, 'nodes' | 'nodesE6'>): bigint => {
+const nodesOf = (rate: Rate, nodeType: NodeType, run: RunUsage, priced: Pick<Terms, 'nodes' | 'nodesE6'>): Nodes => {
   const nodes = run.nodes ?? priced.nodes;
-  const wholeE6 = BigInt(nodes) * MILLION;
-  if (!rate.shared) return wholeE6;
+  if (!rate.shared) return wholeNodes(nodes);
   if (run.cpus === undefined && run.memoryMib === undefined && run.gpus === undefined) {
-    return run.nodes === undefined ? priced.nodesE6 : wholeE6;
+    return run.nodes === undefined ? { numerator: priced.nodesE6, denominator: MILLION } : wholeNodes(nodes);
   }
-  return sharedNodesE6(nodeType, { nodes, cpus: run.cpus ?? 0, memoryMib: (run.memoryMib ?? 0) * nodes, gpus: run.gpus ?? 0 });
+  return sharedNodes(nodeType, { nodes, cpus: run.cpus ?? 0, memoryMib: (run.memoryMib ?? 0) * nodes, gpus: run.gpus ?? 0 });
 };
 
 const nodeTypeOf = (rate: Rate, priced: Pick<Terms, 'nodeType'>): NodeType =>

@@ -98,6 +98,24 @@ describe('adjustHold within its account', () => {
     expect(await adjust(await aHeldWorld(job), adjustment)).toMatchObject({ decision: 'admitted', holdAmount: amount });
   });
 
+  it.each<[string, Partial<Job>, Adjustment, Partial<Job>]>([
+    ['fewer nodes than sbatch said at least, with a plain --nodes=8', { nodes: 8, minNodes: 8 }, { nodes: 4 }, { nodes: 4, minNodes: 4 }],
+    ['fewer nodes within the range', { nodes: 8, minNodes: 2 }, { nodes: 4 }, { nodes: 4, minNodes: 2 }],
+  ])('follows a job to %s', async (_, job, adjustment, after) => {
+    const world = await aHeldWorld(job);
+    expect(await adjust(world, adjustment)).toMatchObject({ decision: 'admitted' });
+    expect((await world.table.readSpec(HOLD_ID))?.job).toMatchObject(after);
+  });
+
+  it('keeps the least of a job that named no most', async () => {
+    const world = await aWorld();
+    await world.open({ limit: 100_000_000n });
+    const { nodes: _, ...job } = aJob({ minNodes: 2 });
+    await placeHold(world, { job, holdId: HOLD_ID });
+    expect(await adjust(world, { wallTimeSeconds: 1800 })).toMatchObject({ decision: 'admitted', holdAmount: 3_672_000n });
+    expect((await world.table.readSpec(HOLD_ID))?.job).toStrictEqual({ ...job, wallTimeSeconds: 1800 });
+  });
+
   it.each<[string, Adjustment, AdjustRequest['mode']]>([
     ['nothing', {}, 'absolute'],
     ['what it is', { nodes: 1, wallTimeSeconds: 3600, account: 'physics', partitions: ['aws'], tasks: 1 }, 'absolute'],

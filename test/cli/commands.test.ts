@@ -258,8 +258,7 @@ Would fit with  --time=00:40:00
     [{ time: 'soon' }, expect.stringContaining("--time 'soon': write the wall time as minutes")],
     [{ mem: '1.5G' }, expect.stringContaining("--mem '1.5G': write memory as a whole number")],
     [{ array: '5-1' }, expect.stringContaining("--array '5-1': write the array range 5-1")],
-    [{ gpus: 'a100:4', gpusPerNode: 'h100:1' }, '--gpus asks for a100 and --gpus-per-node for h100: name one type'],
-    [{ script: 'job.sbatch' }, expect.stringContaining('batch scripts are not read yet')],
+    [{ gpus: 'a100:4', gpusPerNode: 'h100:1' }, 'GPUs of types h100 and a100 are asked for: name one type'],
   ])('refuses %j before it asks', async (given, message) => {
     const { context, asked } = aContext();
     const base = 'account' in given || 'partition' in given ? {} : { account: 'a', partition: 'aws' };

@@ -69,6 +69,9 @@ export const aMachine = ({ columns, ...given }: Partial<Machine> & { columns?: n
     configFiles: [],
     now: () => NOON,
     newId: () => AN_ID,
+    readStdin: async () => {
+      throw new Error('standard input was not to be read');
+    },
     fetch: noApi,
     credentials: async () => async () => ({ accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI' }),
     openTable: async () => {

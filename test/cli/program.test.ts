@@ -88,12 +88,7 @@ describe('exit codes', () => {
     ['account create', 2, 'asbb: which account? Name it with --account\n', {}],
     ['account list --endpoint h', 2, "asbb: the endpoint 'h' is no URL: write it like https://host or http://127.0.0.1:8080\n", {}],
     ['account list --endpoint https://h', 2, 'asbb: which region is https://h in? Say it with --region, AWS_REGION or api.region\n', {}],
-    [
-      'quote job.sh',
-      2,
-      "asbb: batch scripts are not read yet: give what 'job.sh' asks for as flags, for example -A physics -p aws -N 8 -t 6:00:00\n",
-      {},
-    ],
+    ['quote job.sh', 2, 'asbb: cannot read job.sh (ENOENT)\n', {}],
     [
       'quote -A a -p aws --quiet',
       3,

@@ -6,15 +6,16 @@ import {
   type NodeType,
   type Rate,
   rateOf,
-  sharedNodesE6,
+  sharedNodes,
   typesAllowedBy,
   type Usage,
+  wholeNodes,
 } from '#domain/estimate';
 import type { Job } from '#domain/job';
 import { aJob, aModel, anOffer, aRate, C5_9XLARGE, C5_18XLARGE, P3_2XLARGE, P4D_24XLARGE } from '#test/support/builders';
 
 const HOUR = 3600;
-const anUsage = (given: Partial<Usage> = {}): Usage => ({ nodeType: C5_18XLARGE, nodesE6: 1_000_000n, seconds: HOUR, ...given });
+const anUsage = (given: Partial<Usage> = {}): Usage => ({ nodeType: C5_18XLARGE, nodes: wholeNodes(1), seconds: HOUR, ...given });
 const UNKNOWN: NodeType = { type: 'flat-rate', priceE10UsdPerHour: 30_600_000_000n, cpus: null, memoryMib: null, gpus: null };
 
 /** A job that says of its size only what is given. */
@@ -29,9 +30,9 @@ const estimateHour = (rate: Rate, job: Job, tasks = 1) => estimateIn(rate, job, 
 
 describe('costOf', () => {
   it.each<[string, Partial<Rate>, Partial<Usage>, bigint]>([
-    ['8 nodes for 6 hours at $3.06', {}, { nodesE6: 8_000_000n, seconds: 6 * HOUR }, 146_880_000n],
-    ['the same at 85 %', { discountFactorE6: 850_000n }, { nodesE6: 8_000_000n, seconds: 6 * HOUR }, 124_848_000n],
-    ['the same for nothing', { discountFactorE6: 0n }, { nodesE6: 8_000_000n, seconds: 6 * HOUR }, 0n],
+    ['8 nodes for 6 hours at $3.06', {}, { nodes: wholeNodes(8), seconds: 6 * HOUR }, 146_880_000n],
+    ['the same at 85 %', { discountFactorE6: 850_000n }, { nodes: wholeNodes(8), seconds: 6 * HOUR }, 124_848_000n],
+    ['the same for nothing', { discountFactorE6: 0n }, { nodes: wholeNodes(8), seconds: 6 * HOUR }, 0n],
     ['an hour and 4 minutes of overhead', { overheadSeconds: 240 }, {}, 3_264_000n],
     ['2 hours and $0.10 a node-hour', { overheadPerNodeHour: 100_000n }, { seconds: 2 * HOUR }, 6_320_000n],
     ['no time at all, billed a minute', {}, { seconds: 0 }, 51_000n],
@@ -39,7 +40,9 @@ describe('costOf', () => {
     ['a minute', {}, { seconds: 60 }, 51_000n],
     ['a minute and a second', {}, { seconds: 61 }, 51_850n],
     ['one second after 4 minutes of overhead, which fill the minute', { overheadSeconds: 240 }, { seconds: 1 }, 204_850n],
-    ['a quarter of a node', {}, { nodesE6: 250_000n }, 765_000n],
+    ['a quarter of a node', {}, { nodes: { numerator: 1n, denominator: 4n } }, 765_000n],
+    ['a share that is no decimal, exactly', {}, { nodes: { numerator: 1n, denominator: 72n } }, 42_500n],
+    ['seven such shares, rounded up once', {}, { nodes: { numerator: 7n, denominator: 71n } }, 301_691n],
     ['a price below a micro-dollar, rounded up', {}, { nodeType: { ...C5_18XLARGE, priceE10UsdPerHour: 1n } }, 1n],
   ])('%s', (_, rate, usage, amount) => {
     expect(costOf(aRate(rate), anUsage(usage)).amount).toBe(amount);
@@ -191,6 +194,16 @@ describe('estimateIn', () => {
     expect(estimateHour(aRate({ nodeTypes }), aShapelessJob({ cpusPerTask: 40 })).instanceTypes).toStrictEqual(['c5.18xlarge']);
   });
 
+  it('leaves out types with other GPUs than the job asks for', () => {
+    const p5 = { ...P4D_24XLARGE, type: 'p5.48xlarge', priceE10UsdPerHour: 550_400_000_000n };
+    const rate = aRate({ nodeTypes: [P4D_24XLARGE, p5] });
+    expect(estimateHour(rate, aShapelessJob({ gpus: 8 })).instanceTypes).toStrictEqual(['p5.48xlarge', 'p4d.24xlarge']);
+    expect(estimateHour(rate, aShapelessJob({ gpus: 8, gpuType: 'a100' }))).toMatchObject({
+      instanceTypes: ['p4d.24xlarge'],
+      amount: 32_772_600n,
+    });
+  });
+
   it('says of every type why the job does not fit', () => {
     const nodeTypes = [C5_9XLARGE, C5_18XLARGE];
     expect(() => estimateHour(aRate({ nodeTypes }), aShapelessJob({ gpus: 4 }))).toThrow(
@@ -204,17 +217,30 @@ describe('estimateIn', () => {
 
   it.each<[string, NodeType, Partial<Job>, string]>([
     ['memory', C5_18XLARGE, { memoryMib: 147_457 }, '147457 MiB of memory per node, and a node has 147456 MiB'],
-    ['CPUs', C5_18XLARGE, { cpusPerTask: 73 }, 'a task of 73 CPUs with its memory is larger than a node (72 CPUs, 147456 MiB)'],
+    ['CPUs', C5_18XLARGE, { cpusPerTask: 73 }, 'a task of 73 CPUs, and a node has 72'],
     [
       'memory of a task',
       C5_18XLARGE,
       { cpusPerTask: 2, memoryPerCpuMib: 73_729 },
-      'a task of 2 CPUs with its memory is larger than a node (72 CPUs, 147456 MiB)',
+      'a task with 147458 MiB of memory, and a node has 147456 MiB',
     ],
     ['GPUs per node', P4D_24XLARGE, { gpusPerNode: 9 }, '9 GPUs per node, and a node has 8'],
-    ['GPUs per node where there are none', C5_18XLARGE, { gpusPerNode: 1 }, '1 GPUs per node, and a node has 0'],
-    ['GPUs where there are none', C5_18XLARGE, { gpus: 1 }, '1 GPUs, and a node has none'],
-    ['GPUs per node of a node of unknown GPUs', { ...C5_18XLARGE, gpus: null }, { gpusPerNode: 1 }, '1 GPUs per node, and a node has 0'],
+    ['GPUs per node where there are none', C5_18XLARGE, { gpusPerNode: 1 }, '1 GPU per node, and a node has none'],
+    ['GPUs where there are none', C5_18XLARGE, { gpus: 1 }, '1 GPU, and a node has none'],
+    ['GPUs of another model', P4D_24XLARGE, { gpus: 8, gpuType: 'h100' }, 'GPUs of type h100, and a node has a100'],
+    [
+      'GPUs per node of another model',
+      P4D_24XLARGE,
+      { gpusPerNode: 8, gpuType: 'nvidia_h100_80gb' },
+      'GPUs of type nvidia_h100_80gb, and a node has a100',
+    ],
+    [
+      'more nodes than asked for, by GPUs per node',
+      P4D_24XLARGE,
+      { nodes: 1, gpus: 8, gpusPerNode: 4 },
+      'it needs 2 nodes of this type, and at most 1 are asked for',
+    ],
+    ['GPUs per node of a node of unknown GPUs', { ...C5_18XLARGE, gpus: null }, { gpusPerNode: 1 }, '1 GPU per node, and a node has none'],
     ['GPUs of a node of unknown GPUs', { ...C5_18XLARGE, gpus: null }, { gpus: 2 }, '2 GPUs, and a node has none'],
     ['too few nodes', C5_18XLARGE, { nodes: 1, cpus: 73 }, 'it needs 2 nodes of this type, and at most 1 are asked for'],
     ['fewer nodes than the least', C5_18XLARGE, { nodes: 2, minNodes: 3 }, 'it needs 3 nodes of this type, and at most 2 are asked for'],
@@ -257,6 +283,11 @@ describe('estimateIn', () => {
     ['GPUs over nodes', P4D_24XLARGE, { gpus: 9 }, 2],
     ['GPUs of one node', P4D_24XLARGE, { gpus: 8 }, 1],
     ['all GPUs per node', P4D_24XLARGE, { gpusPerNode: 8 }, 1],
+    ['GPUs of the job and per node: as many nodes as that makes', P4D_24XLARGE, { gpus: 8, gpusPerNode: 2 }, 4],
+    ['GPUs of its model', P4D_24XLARGE, { gpus: 8, gpuType: 'A100' }, 1],
+    ['GPUs of a name that says no model', P4D_24XLARGE, { gpus: 8, gpuType: 'volta' }, 1],
+    ['GPUs of a model, of a family that we do not know', P3_2XLARGE, { gpus: 1, gpuType: 'h100' }, 1],
+    ['no GPUs, whatever their type', P4D_24XLARGE, { gpus: 0, gpuType: 'h100' }, 1],
     ['no GPUs', C5_18XLARGE, { gpus: 0, gpusPerNode: 0 }, 1],
     ['CPUs of nodes of unknown memory', { ...C5_18XLARGE, memoryMib: null }, { cpus: 73, memoryPerCpuMib: 999_999 }, 2],
     ['memory per node of nodes of unknown memory', { ...C5_18XLARGE, memoryMib: null }, { memoryMib: 999_999 }, 1],
@@ -289,22 +320,23 @@ describe('estimateIn', () => {
     expect(estimateHour(aRate({ nodeTypes: [nodeType], shared: true }), aShapelessJob(job)).nodesE6).toBe(nodesE6);
   });
 
-  it('rounds the price of a share up', () => {
-    expect(estimateHour(aRate({ shared: true }), aShapelessJob({ nodes: 2 })).amount).toBe(85_001n);
+  it('prices a share exactly, and rounds up once', () => {
+    expect(estimateHour(aRate({ shared: true }), aShapelessJob({ nodes: 2 })).amount).toBe(85_000n);
+    expect(estimateHour(aRate({ shared: true }), aShapelessJob({ cpus: 1 }), 100).amount).toBe(4_250_000n);
   });
 });
 
-describe('sharedNodesE6', () => {
+describe('sharedNodes', () => {
   const none = { nodes: 1, cpus: 0, memoryMib: 0, gpus: 0 };
 
   it.each([
-    ['nothing known of the demand', P3_2XLARGE, none, 1_000_000n],
-    ['GPUs of a node that has none', C5_9XLARGE, { ...none, gpus: 4 }, 1_000_000n],
-    ['the largest of all', P4D_24XLARGE, { nodes: 1, cpus: 12, memoryMib: 294_912, gpus: 3 }, 375_000n],
-    ['never more than the nodes', C5_9XLARGE, { ...none, nodes: 2, cpus: 100 }, 2_000_000n],
-    ['exactly the nodes', C5_9XLARGE, { ...none, nodes: 2, cpus: 72 }, 2_000_000n],
-  ])('%s', (_, nodeType, demand, nodesE6) => {
-    expect(sharedNodesE6(nodeType, demand)).toBe(nodesE6);
+    ['nothing known of the demand', P3_2XLARGE, none, wholeNodes(1)],
+    ['GPUs of a node that has none', C5_9XLARGE, { ...none, gpus: 4 }, wholeNodes(1)],
+    ['the largest of all', P4D_24XLARGE, { nodes: 1, cpus: 12, memoryMib: 294_912, gpus: 3 }, { numerator: 3n, denominator: 8n }],
+    ['never more than the nodes', C5_9XLARGE, { ...none, nodes: 2, cpus: 100 }, wholeNodes(2)],
+    ['exactly the nodes', C5_9XLARGE, { ...none, nodes: 2, cpus: 72 }, { numerator: 72n, denominator: 36n }],
+  ])('%s', (_, nodeType, demand, nodes) => {
+    expect(sharedNodes(nodeType, demand)).toStrictEqual(nodes);
   });
 });
 

@@ -51,7 +51,7 @@ describe('quoteOf', () => {
     expect(() => quoteOf(aPricing(small, aws), aJob({ gpus: 1 }))).toThrow(
       expect.objectContaining({
         code: 'does_not_fit',
-        message: 'the job does not fit partition small: c5.9xlarge: 1 GPUs, and a node has none',
+        message: 'the job does not fit partition small: c5.9xlarge: 1 GPU, and a node has none',
       }),
     );
   });
@@ -129,6 +129,12 @@ describe('offersFor', () => {
     ['nodes where most counts are too few', aJob({ ...sixHours, cpus: 504 }), 160_000_000n, { wallTimeSeconds: 19_560, nodes: 7 }],
     ['no nodes when the job needs more', aJob({ ...sixHours, cpus: 144 }), 41_200_000n, { wallTimeSeconds: 5040 }],
     ['no nodes below the least that it takes', aJob({ ...sixHours, minNodes: 2 }), 41_200_000n, { wallTimeSeconds: 5040 }],
+    [
+      'fewer nodes where sbatch sends --nodes=8 as 8 to 8',
+      aJob({ ...sixHours, minNodes: 8 }),
+      41_200_000n,
+      { wallTimeSeconds: 5040, nodes: 1 },
+    ],
     ['array tasks', tenTasks, 20_000_000n, { wallTimeSeconds: 1920, arrayTasks: 5 }],
     ['exactly what the tasks cost', tenTasks, 18_360_000n, { wallTimeSeconds: 1800, arrayTasks: 5 }],
     ['a micro-dollar less than that', tenTasks, 18_359_999n, { wallTimeSeconds: 1740, arrayTasks: 4 }],

@@ -60,7 +60,6 @@ export const moreOfSlurm = (accounts: readonly string[]): MoreOfSlurm => ({
 
 const MIN_BILLED_SECONDS = 60n;
 const SECONDS_PER_HOUR = 3600n;
-const MILLION = 1_000_000n;
 /** us-east-1, on demand. */
 const C5_18XLARGE = { microUsdPerHour: 3_060_000n, cpus: 72n, memoryMib: 147_456n, gpus: 0n };
 const G4DN_12XLARGE = { microUsdPerHour: 3_912_000n, cpus: 48n, memoryMib: 196_608n, gpus: 4n };
@@ -73,21 +72,22 @@ export const costOf = (run: Accounted): bigint => {
   if (run.seconds === null || run.partition === 'local' || (isNodeFailure && /^(forgiven|burstfree)$/.test(run.partition))) return 0n;
   const seconds = run.seconds < MIN_BILLED_SECONDS ? MIN_BILLED_SECONDS : run.seconds;
   const { microUsdPerHour } = run.partition === 'sharedgpu' ? G4DN_12XLARGE : C5_18XLARGE;
-  return up(nodesE6Of(run) * seconds * microUsdPerHour, SECONDS_PER_HOUR * MILLION);
+  const { part, of } = nodesOf(run);
+  return up(part * seconds * microUsdPerHour, SECONDS_PER_HOUR * of);
 };
 
-/** In millionths of a node: of shared ones the largest share, rounded up. */
-const nodesE6Of = ({ partition: name, nodes, tres }: Accounted): bigint => {
-  if (!name.startsWith('shared')) return nodes * MILLION;
+/** Nodes as a fraction: of shared ones the largest share. */
+const nodesOf = ({ partition: name, nodes, tres }: Accounted): { part: bigint; of: bigint } => {
+  if (!name.startsWith('shared')) return { part: nodes, of: 1n };
   const type = name === 'sharedgpu' ? G4DN_12XLARGE : C5_18XLARGE;
   const memoryMib = name === 'sharedmem' ? 64n : type.memoryMib;
   const of = (pattern: RegExp): bigint => BigInt(pattern.exec(tres)?.[1] ?? '0');
   const shares = [
-    up(of(/\bcpu=(\d+)/) * MILLION, type.cpus),
-    up(of(/\bmem=(\d+)M/) * MILLION, memoryMib),
-    type.gpus === 0n ? 0n : up(of(/\bgres\/gpu=(\d+)/) * MILLION, type.gpus),
+    { part: of(/\bcpu=(\d+)/), of: type.cpus },
+    { part: of(/\bmem=(\d+)M/), of: memoryMib },
+    ...(type.gpus === 0n ? [] : [{ part: of(/\bgres\/gpu=(\d+)/), of: type.gpus }]),
   ];
-  return shares.reduce((a, b) => (b > a ? b : a));
+  return shares.reduce((a, b) => (b.part * a.of > a.part * b.of ? b : a));
 };
 
 export const sumOf = (runs: readonly Accounted[]): bigint => runs.reduce((sum, run) => sum + costOf(run), 0n);
