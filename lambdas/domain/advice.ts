@@ -16,8 +16,8 @@ export const absurdity = (advised: MicroUsd, own: MicroUsd): string | undefined 
     : undefined;
 
 const MILLION = 1_000_000n;
-/** 10^-10 dollars a node-hour, times millionths of nodes, times seconds: as many make a micro-dollar. */
-const PER_MICRO_USD = 10_000n * MILLION * 3600n;
+/** 10^-10 dollars a node-hour, times seconds: as many make a micro-dollar. */
+const PER_MICRO_USD = 10_000n * 3600n;
 
 /**
  * The rate at which this placement of the job costs what was advised, to the micro-dollar below 10,000 node-hours, and never
@@ -30,9 +30,10 @@ const PER_MICRO_USD = 10_000n * MILLION * 3600n;
 export const advisedRate = (own: Rate, { placed, tasks, cost }: { placed: Estimate; tasks: number; cost: MicroUsd }): Rate => {
   const seconds = Math.max(MIN_BILLED_SECONDS, placed.wallTimeSeconds);
   const amount = cost * BigInt(tasks);
-  const nodeSeconds = placed.nodesE6 * BigInt(seconds) * BigInt(tasks);
+  const nodeSeconds = placed.share.numerator * BigInt(seconds) * BigInt(tasks);
+  const scale = PER_MICRO_USD * placed.share.denominator;
   // An estimate is rounded up, so it is the amount at any price above that of a micro-dollar less: the exact price, if it is one.
-  const price = maxBigint((amount * PER_MICRO_USD) / nodeSeconds, ((amount - 1n) * PER_MICRO_USD) / nodeSeconds + 1n);
+  const price = maxBigint((amount * scale) / nodeSeconds, ((amount - 1n) * scale) / nodeSeconds + 1n);
   const ownPrice = (type: NodeType): bigint => type.priceE10UsdPerHour * own.discountFactorE6 + own.overheadPerNodeHour * 10_000n * MILLION;
   const dearestPrice = own.nodeTypes
     .filter(({ type }) => type === placed.nodeType)

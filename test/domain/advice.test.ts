@@ -53,6 +53,10 @@ describe('an advised rate', () => {
     expect(estimate).toMatchObject({ nodesE6: 250_000n, amount: 1_000_000n });
   });
 
+  it('holds for a share that is no decimal: 2 of 72 CPUs at $1.00', () => {
+    expect(advised(aRate({ shared: true }), { cpus: 2 }, { cost: 1_000_000n }).estimate.amount).toBe(1_000_000n);
+  });
+
   it('stands alone where our own price is nothing', () => {
     const free = { ...C5_18XLARGE, priceE10UsdPerHour: 0n };
     const { estimate } = advised(aRate({ nodeTypes: [free, { ...free, type: 'other' }] }), {}, { cost: 3_000_000n });
