@@ -109,13 +109,13 @@ export const createPriceChain = ({ clock, store, api, catalogue, ttlMs }: PriceC
     const resting = [memory.rest, apiRest].find((rest) => rest !== undefined && rest.until > clock.now());
     if (resting !== undefined) return said(`not asked again yet: ${resting.outcome}`);
     const reply = await withinPatience(clock, patienceMs, ask(memory, wanted));
-    if (isFresh(memory.kept)) return [];
+    if (reply?.kind === 'offer' || isFresh(memory.kept)) return []; // Kept already, though not yet for others.
     if (reply === undefined) {
       const outcome = `no answer within ${patienceMs} ms`;
       if (patienceMs >= SILENCE_MS) apiRest = restFor(REST_MS, outcome); // Less is the haste of the request.
       return said(outcome);
     }
-    return reply.kind === 'offer' ? [] : said(reply.outcome);
+    return said(reply.outcome);
   };
 
   const offerOf = async (

@@ -12,7 +12,7 @@ import { createPowertoolsTelemetry } from '#adapters/powertools';
 import { createServices } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
 import { auditAccounts } from '#app/audit-accounts';
-import type { Clock } from '#app/ports';
+import type { Clock, PriceLink } from '#app/ports';
 import { offlinePricing } from '#cli/local/pricing';
 import { API_BASE_PATH } from '#contract/limits';
 import { followedKind, TABLE } from '#contract/table';
@@ -24,6 +24,7 @@ import { createHandler } from '#http/handler';
 import { submitRoutes } from '#http/submit';
 import { readStream } from '#test/events/table-stream';
 import { SETTINGS } from '#test/http/api';
+import { anOffer } from '#test/support/builders';
 
 type Attributes = Record<string, AttributeValue>;
 
@@ -148,9 +149,11 @@ const aBench = async (endpoint: string, lines: string[]) => {
 
   let now = START;
   const clock: Clock = { now: () => now, sleep: systemClock.sleep };
+  // As deployed: prices are kept, and refreshed before they are old.
+  const api: PriceLink = { source: 'pricing-api', ask: async () => ({ kind: 'offer', offer: anOffer() }) };
   const services = createServices({
     store: createDynamoBudgets({ client, table }),
-    pricing: offlinePricing('no network'),
+    pricing: { ...offlinePricing('no network'), api },
     clock,
     ids: { ...createIds(), entryId: monotonicFactory(() => 0.5), random: () => 0.5 },
     settings: SETTINGS,

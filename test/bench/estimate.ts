@@ -26,7 +26,7 @@ const measured = async (types: number): Promise<number[]> => {
   const api: PriceLink = { source: 'pricing-api', ask: async ({ type }) => ({ kind: 'offer', offer: anOffer({ type }) }) };
   const chain = createPriceChain({ ...NO_PRICING, clock: table.clock, store, api });
   const world = { ...table, prices: chain.within({ store, deadline: FOR_EVER }) };
-  const job = aJob({ ntasks: 100, memoryMib: 16_384 });
+  const job = aJob({ nodes: 4, ntasks: 100, memoryMib: 16_384 });
   const estimate = async () => quoteOf(await pricingOf(world, job, { patience: checkPatience(world.clock) }), job);
   for (let n = 0; n < WARM_UP; n += 1) await estimate();
   const times: number[] = [];
