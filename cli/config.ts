@@ -292,6 +292,7 @@ budget:
 advisor:
   # url: https://advisor.example.org
   # api_key: secret
+  # Of one try; a check waits 300 ms and a quote 5 s in any case.
   timeout: 30s
 
 # AWS's price list, asked where this machine has AWS credentials; else prices are those that ship with asbb.

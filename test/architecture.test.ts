@@ -16,7 +16,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'lambdas/events': ['lambdas/app', 'lambdas/contract', 'lambdas/domain'],
   cli: ['lambdas/contract', 'lambdas/domain', 'lambdas/app', 'lambdas/http', 'lambdas/events', 'lambdas/adapters'],
   lib: ['lambdas/contract'],
-  bin: ['lib', 'lambdas/contract'],
+  // Before it deploys what reads a secret, it looks whether there is one.
+  bin: ['lib', 'lambdas/contract', 'lambdas/adapters'],
 };
 
 /** Packages that only some rooms may use. */
@@ -103,6 +104,11 @@ describe('architecture', () => {
 
   it('loads the client of the topic only where a mail is sent, since most batches of the stream have none', () => {
     const strays = SOURCES.filter(({ text }) => /^import (?!type)[^;]*'@aws-sdk\/client-sns'/m.test(text));
+    expect(strays.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('loads the client of Secrets Manager only where a key is read, so that no function starts later for it', () => {
+    const strays = SOURCES.filter(({ text }) => /^import (?!type)[^;]*'@aws-sdk\/client-secrets-manager'/m.test(text));
     expect(strays.map(({ path }) => path)).toEqual([]);
   });
 

@@ -56,6 +56,7 @@ const start = async (
         reconciliationTimeoutMs: config.budget.reconciliationTimeoutMs,
         defaultCluster: config.slurm.cluster ?? 'local',
       },
+      ...advisorIn(config),
       pricing: localPricing(config.pricing, { env: context.env, home: context.folders.home }),
       folders: context.folders,
       say: context.complain,
@@ -66,6 +67,11 @@ const start = async (
   } catch (error) {
     throw failure(error instanceof Error ? error.message : String(error), { cause: error });
   }
+};
+
+const advisorIn = ({ advisor }: Config): Pick<LocalOptions, 'advisor'> => {
+  const { url, ...rest } = advisor;
+  return url === undefined ? {} : { advisor: { url, ...rest } };
 };
 
 /** Resolves once somebody asks to stop. Asked twice, the process ends at once; java then ends with it. */

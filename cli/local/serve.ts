@@ -3,10 +3,12 @@ import { inspect } from 'node:util';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createBaseClient, createDocumentClient } from '#adapters/dynamo-client';
 import { createTable } from '#adapters/dynamo-table';
+import { createHttpAdvisor } from '#adapters/http-advisor';
 import { createMemoryBudgets } from '#adapters/memory-budgets';
+import { fixedKey } from '#adapters/secret-key';
 import { createServices, type Parts } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
-import type { BudgetStore, Services, Settings, Telemetry } from '#app/ports';
+import type { Advisor, BudgetStore, Services, Settings, Telemetry } from '#app/ports';
 import { refreshPrices } from '#app/refresh-prices';
 import {
   type CommitFollower,
@@ -47,6 +49,8 @@ export interface LocalOptions {
   readonly dynamoEndpoint?: string;
   readonly table: string;
   readonly settings: Settings;
+  /** Absent: none is asked. */
+  readonly advisor?: { readonly url: string; readonly apiKey?: string; readonly timeoutMs: number };
   /** @default the catalogue, and nobody is asked */
   readonly pricing?: Parts['pricing'];
   /** Demand signatures made with these; without, every request is let in. */
@@ -73,9 +77,11 @@ export const startLocal = async (options: LocalOptions): Promise<LocalServer> =>
   };
   try {
     const opened = await openStore(options, stops);
+    const advisor = advisorOf(options);
     const servicesOn = (store: BudgetStore): Services =>
       createServices({
         store,
+        ...advisor,
         pricing: options.pricing ?? offlinePricing('this server asks nobody'),
         clock: systemClock,
         ids: createIds(),
@@ -98,6 +104,13 @@ export const startLocal = async (options: LocalOptions): Promise<LocalServer> =>
     await stopAll();
     throw error;
   }
+};
+
+const advisorOf = ({ advisor }: LocalOptions): { advisor?: Advisor } => {
+  if (advisor === undefined) return {};
+  const { url, apiKey, timeoutMs } = advisor;
+  const key = apiKey === undefined ? {} : { key: fixedKey(apiKey) };
+  return { advisor: createHttpAdvisor({ url, ...key, timeoutMs, clock: systemClock, ids: createIds() }) };
 };
 
 /** DynamoDB Local if there is a Java for it and nobody asked otherwise. */

@@ -2,11 +2,13 @@
 import { createCatalogue } from '#adapters/catalogue';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createDocumentClient } from '#adapters/dynamo-client';
+import { createHttpAdvisor } from '#adapters/http-advisor';
 import { createPowertoolsTelemetry } from '#adapters/powertools';
 import { createPricingApi, unaskedPricingApi } from '#adapters/pricing-api';
+import { createSecretKey } from '#adapters/secret-key';
 import { createServices, type Parts } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
-import type { Services, Settings } from '#app/ports';
+import type { Advisor, Ids, Services, Settings } from '#app/ports';
 import { DEFAULT_HOLD_PERCENTAGE, DEFAULT_RECONCILIATION_TIMEOUT_SECONDS, PRICE_TTL_MS } from '#contract/settings';
 import { DEFAULT_TABLE_NAME } from '#contract/table';
 import { parseFactor } from '#domain/money';
@@ -17,17 +19,27 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * @param environment TABLE_NAME, SERVICE_NAME (asbb), HOLD_PERCENTAGE (1.2), RECONCILIATION_TIMEOUT_SECONDS (86400), PRICING_REGION
- *   (of the endpoint; without it AWS is not asked for prices); endpoints and region as the SDK reads them
+ *   (of the endpoint; without it AWS is not asked for prices), ADVISOR_URL and ADVISOR_SECRET_NAME (together, or no advisor is
+ *   asked); endpoints and region as the SDK reads them
  */
-export const createProduction = (environment: Environment = process.env): Services =>
-  createServices({
+export const createProduction = (environment: Environment = process.env): Services => {
+  const ids = createIds();
+  return createServices({
     store: createDynamoBudgets({ client: createDocumentClient(), table: environment.TABLE_NAME ?? DEFAULT_TABLE_NAME }),
     pricing: pricingFrom(environment),
     clock: systemClock,
-    ids: createIds(),
+    ids,
+    ...advisorFrom(environment, ids),
     settings: settingsFrom(environment),
     telemetry: createPowertoolsTelemetry(systemClock, environment.SERVICE_NAME ?? DEFAULT_SERVICE_NAME),
   });
+};
+
+const advisorFrom = ({ ADVISOR_URL: url, ADVISOR_SECRET_NAME: secretName }: Environment, ids: Ids): { advisor?: Advisor } => {
+  if (!url) return {};
+  if (!secretName) throw new Error('ADVISOR_SECRET_NAME must name the secret that holds the key of the advisor at ADVISOR_URL');
+  return { advisor: createHttpAdvisor({ url, key: createSecretKey({ secretName, clock: systemClock }), clock: systemClock, ids }) };
+};
 
 const pricingFrom = ({ PRICING_REGION: region }: Environment): Parts['pricing'] => {
   const catalogue = createCatalogue();

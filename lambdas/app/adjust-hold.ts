@@ -1,6 +1,8 @@
+import type { Asking } from '#app/ask-advisor';
 import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
+import { checkPatience } from '#app/patience';
 import type { AccountChange, Booking, World } from '#app/ports';
-import { pricingOf } from '#app/price-partitions';
+import { type JobPricing, pricingOf } from '#app/price-partitions';
 import { accountNotFound, readAccountOrThrow, readHoldOrThrow, readSpecOf } from '#app/read';
 import { admitted, refusalOf, refused, specOf, standing, type Verdict } from '#app/verdict';
 import { type Account, dateOf, unwillingness } from '#domain/account';
@@ -38,8 +40,9 @@ export interface AdjustRequest {
  * @throws BudgetError hold_not_found, hold_closed, account_not_found, partition_not_found, no_price, no_wall_time,
  *   does_not_fit, validation_failed
  */
-export const adjustHold = (world: World, request: AdjustRequest): Promise<Verdict> =>
-  untilBooked(world, async () => {
+export const adjustHold = (world: World, request: AdjustRequest): Promise<Verdict> => {
+  const asking = { patience: checkPatience(world.clock) };
+  return untilBooked(world, async () => {
     const hold = requireOpen(await readHoldOrThrow(world.store, request.holdId));
     const spec = await readSpecOf(world.store, hold);
     const tasks = tasksAfter(hold, request);
@@ -47,7 +50,7 @@ export const adjustHold = (world: World, request: AdjustRequest): Promise<Verdic
     const account = await readAccountOrThrow(world.store, job.account);
     if (job === spec.job && tasks === hold.tasks) return standing({ account, hold, spec });
 
-    const pricing = await pricingAfter(world, hold, spec.job, job);
+    const pricing = await pricingAfter(world, hold, { before: spec.job, job, asking });
     const whole = quoteOf(pricing, job, tasks - hold.tasksEnded);
     const amount =
       request.mode === 'raise-only' && job.account === hold.account ? maxBigint(whole.holdAmount, hold.amount) : whole.holdAmount;
@@ -63,9 +66,10 @@ export const adjustHold = (world: World, request: AdjustRequest): Promise<Verdic
     const after = adjusted(world, hold, { job, tasks, pricing, quote });
     const booking = bookingOf(world, { before: hold, after, more }, demands ? 'demand' : 'fact');
     const outcome = await world.store.commit({ ...booking, hold: { ...booking.hold, spec: specOf(job, quote) } });
-    if (outcome.booked) return admitted({ account: afterMore(account, hold, after, more), quote, hold: after });
+    if (outcome.booked) return admitted({ account: afterMore(account, hold, after, more), pricing, quote, hold: after });
     return outcome.refusal.hold === undefined ? refusedByStore(world, outcome.refusal.accounts, asked) : CHANGED;
   });
+};
 
 /** The job's fields as they will be; the very same object when nothing changes. */
 const jobAfter = (job: Job, hold: Hold, { adjustment, mode }: AdjustRequest): Job => {
@@ -101,13 +105,18 @@ const tasksAfter = (hold: Hold, { adjustment, mode }: AdjustRequest): number => 
  * Locked prices for the partitions that were priced when the hold was placed; others are priced as of today. A job that named
  * no wall time was given the one that was priced, and keeps it wherever it moves.
  */
-const pricingAfter = async (world: World, hold: Hold, before: Job, job: Job): Promise<Pricing> => {
-  const locked = hold.terms.rates.map((rate) => ({ rate, defaultWallTimeSeconds: hold.terms.wallTimeSeconds }));
+const pricingAfter = async (
+  world: World,
+  hold: Hold,
+  { before, job, asking }: { before: Job; job: Job; asking: Asking },
+): Promise<JobPricing> => {
+  const { rates, wallTimeSeconds } = hold.terms;
+  const locked = rates.map((rate) => ({ rate, defaultWallTimeSeconds: wallTimeSeconds }));
   if (before.partitions.join() === job.partitions.join()) return { partitions: locked, holdFactor: world.settings.holdFactor };
-  const today = await pricingOf(world, job);
+  const today = await pricingOf(world, { wallTimeSeconds, ...job }, asking);
   const partitions = today.partitions.map(
-    ({ rate }) =>
-      locked.find((each) => each.rate.partition === rate.partition) ?? { rate, defaultWallTimeSeconds: hold.terms.wallTimeSeconds },
+    (priced) =>
+      locked.find((each) => each.rate.partition === priced.rate.partition) ?? { ...priced, defaultWallTimeSeconds: wallTimeSeconds },
   );
   return { ...today, partitions };
 };
@@ -167,8 +176,8 @@ const afterMore = (account: Account, before: Hold, after: Hold, more: MicroUsd):
 const refusedByStore = (
   world: World,
   accounts: readonly { account: string; stored: Account | null }[],
-  asked: { account: Account; job: Job; pricing: Pricing; quote: Quote; more: MicroUsd },
-): Verdict | typeof CHANGED => {
+  asked: { account: Account; job: Job; pricing: JobPricing; quote: Quote; more: MicroUsd },
+): Promise<Verdict> | typeof CHANGED => {
   const failed = accounts.find(({ account }) => account === asked.job.account);
   if (failed === undefined) return CHANGED; // An entry id that was taken: try again with a new one.
   if (failed.stored === null) throw accountNotFound(asked.job.account);

@@ -1,8 +1,10 @@
+import type { Asking } from '#app/ask-advisor';
 import { replaceableLink, requireCluster } from '#app/bind-hold';
 import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
+import { quotePatience } from '#app/patience';
 import { newHold } from '#app/place-hold';
 import type { World } from '#app/ports';
-import { pricingOf, QUOTE_PATIENCE_MS } from '#app/price-partitions';
+import { pricingOf } from '#app/price-partitions';
 import { readAccountOrThrow } from '#app/read';
 import { specOf } from '#app/verdict';
 import { BudgetError } from '#domain/errors';
@@ -18,6 +20,8 @@ export interface ForceRequest {
   readonly jobId?: string;
   readonly submittedAt?: Instant;
   readonly reason: string;
+  /** For the advisor only. */
+  readonly jobScript?: string;
 }
 
 /**
@@ -26,16 +30,18 @@ export interface ForceRequest {
  * @throws BudgetError hold_closed, hold_conflict, cluster_conflict; account_not_found, partition_not_found, no_price,
  *   no_wall_time, does_not_fit; never for money, status or dates
  */
-export const forceHold = (world: World, request: ForceRequest): Promise<Hold> =>
-  untilBooked(world, async () => {
+export const forceHold = (world: World, request: ForceRequest): Promise<Hold> => {
+  const asking = { patience: quotePatience(world.clock), jobScript: request.jobScript };
+  return untilBooked(world, async () => {
     const existing = await world.store.readHold(request.holdId);
-    return existing === undefined ? placeForced(world, request) : markForced(world, request, existing);
+    return existing === undefined ? placeForced(world, request, asking) : markForced(world, request, existing);
   });
+};
 
-const placeForced = async (world: World, request: ForceRequest): Promise<Hold | typeof CHANGED> => {
+const placeForced = async (world: World, request: ForceRequest, asking: Asking): Promise<Hold | typeof CHANGED> => {
   const { job, holdId } = request;
   const account = await readAccountOrThrow(world.store, job.account);
-  const pricing = await pricingOf(world, job, QUOTE_PATIENCE_MS);
+  const pricing = await pricingOf(world, job, asking);
   const quote = quoteOf(pricing, job);
   if (quote.holdAmount > MAX_AMOUNT_MICRO_USD)
     throw new BudgetError('does_not_fit', 'the job costs more than can be held at all', { partition: quote.estimate.partition });

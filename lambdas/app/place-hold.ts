@@ -1,4 +1,5 @@
 import { contended, holdBooking, holdEntry, notBefore } from '#app/book';
+import { checkPatience } from '#app/patience';
 import type { World } from '#app/ports';
 import { pricingOf } from '#app/price-partitions';
 import { accountNotFound, readAccountOrThrow, readSpecOf } from '#app/read';
@@ -14,6 +15,8 @@ export interface PlaceRequest {
   readonly job: Job;
   /** Chosen by the caller, so that asking again cannot hold twice. Undefined: one is made. */
   readonly holdId: string | undefined;
+  /** For the advisor only: it is no part of the job, which is kept. */
+  readonly jobScript?: string;
 }
 
 /**
@@ -47,9 +50,10 @@ const EXPLAINED_BY_AN_EARLIER_HOLD: ReadonlySet<string> = new Set([
   'does_not_fit',
 ]);
 
-const tryToPlace = async (world: World, { job, holdId }: PlaceRequest, account: Account | undefined): Promise<Verdict> => {
+const tryToPlace = async (world: World, request: PlaceRequest, account: Account | undefined): Promise<Verdict> => {
+  const { job, holdId, jobScript } = request;
   if (account === undefined) throw accountNotFound(job.account);
-  const pricing = await pricingOf(world, job);
+  const pricing = await pricingOf(world, job, { patience: checkPatience(world.clock), jobScript });
   const quote = quoteOf(pricing, job);
   const asked = { account, job, pricing, quote };
   const code = refusalOf(world, account, quote);
@@ -65,11 +69,11 @@ const tryToPlace = async (world: World, { job, holdId }: PlaceRequest, account: 
     accounts: booking.accounts.map((change) => ({ ...change, require: { kind: 'demand', today } })),
     hold: { after: hold, spec: specOf(job, quote) },
   });
-  if (outcome.booked) return admitted({ account: lessHold(account, hold.amount), quote, hold });
+  if (outcome.booked) return admitted({ account: lessHold(account, hold.amount), pricing, quote, hold });
 
   // The hold before the money: if this id holds already, then its own hold may be what the account lacks.
   const existing = outcome.refusal.hold?.stored;
-  if (existing) return repeated(world, { job, holdId }, existing);
+  if (existing) return repeated(world, request, existing);
   const [failed] = outcome.refusal.accounts;
   // Neither hold nor account: an entry's id was taken. Nothing is wrong with the request, so it must not be told that.
   if (failed === undefined) throw contended();

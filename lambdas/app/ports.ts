@@ -67,6 +67,42 @@ export interface KeptPrice {
   readonly askedAt: Instant;
 }
 
+/** What the advisor is asked about: one task of a job, in one partition. */
+export interface AdvisorQuestion {
+  readonly account: string;
+  readonly partition: string;
+  readonly nodes: number;
+  /** Of all nodes together. */
+  readonly cpus: number;
+  readonly gpus: number;
+  /** Per node. */
+  readonly memoryMib?: number;
+  readonly wallTimeSeconds: number;
+  /** For the advisor's eyes only: neither stored nor logged. */
+  readonly jobScript?: string;
+  readonly at: Instant;
+  /** What stands behind the partition. */
+  readonly region: string;
+  readonly instanceTypes: readonly string[];
+}
+
+/** What the advisor says, or in words why nothing that it said, if anything, can be believed. */
+export type Advice =
+  | {
+      readonly believed: true;
+      /** More than 0. */
+      readonly cost: MicroUsd;
+      readonly recommendation: string | null;
+      /** 0 to 1, or null where the advisor does not say. */
+      readonly confidence: number | null;
+    }
+  | { readonly believed: false; readonly outcome: string };
+
+export interface Advisor {
+  /** Waits until `until` at most, and no longer than the request has time. Never throws: who asks has another price to go by. */
+  ask(question: AdvisorQuestion, patience: { readonly until: Instant; readonly maxTries: number }): Promise<Advice>;
+}
+
 export interface Settings {
   /** How much more than the estimate is held, as an exact fraction: 1.2 is 12/10. */
   readonly holdFactor: { readonly numerator: bigint; readonly denominator: bigint };
@@ -287,6 +323,8 @@ export class StoreUnavailable extends Error {
 export interface World {
   readonly store: BudgetStore;
   readonly prices: Prices;
+  /** Absent: none is configured. */
+  readonly advisor?: Advisor;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly settings: Settings;

@@ -1,21 +1,32 @@
+import { type Asking, opinionOn } from '#app/ask-advisor';
 import type { Prices, World } from '#app/ports';
+import { rateOfUnknownNodes } from '#domain/advice';
 import { BudgetError } from '#domain/errors';
 import { flatRateOf, type Rate, rateOf, typesAllowedBy } from '#domain/estimate';
 import type { Job } from '#domain/job';
 import type { PartitionModel } from '#domain/partition';
-import { confidencePercentOf, type Evidence, evidenceOfAll } from '#domain/price';
-import type { Pricing } from '#domain/quote';
+import { confidencePercentOf, type Evidence, evidenceOfAll, type Tried } from '#domain/price';
+import type { PricedPartition, Pricing } from '#domain/quote';
 
-/** While a user waits at sbatch, and slurmctld with it. */
-export const CHECK_PATIENCE_MS = 300;
-/** Where nobody waits, or somebody who asked for nothing but the price. */
-export const QUOTE_PATIENCE_MS = 5_000;
+/** A partition with its prices, and what an answer tells of how they came about. */
+export interface JobPartition extends PricedPartition {
+  /** Where the advisor priced it. */
+  readonly advice?: {
+    readonly recommendation: string | null;
+    /** The partition priced for another job: with advice if the advisor answers again. */
+    again(job: Job): Promise<JobPartition>;
+  };
+}
+
+export interface JobPricing extends Pricing {
+  readonly partitions: readonly JobPartition[];
+}
 
 /**
  * What a job is priced with: those of its partitions that are modelled. The others are not guarded and cost nothing.
- * @throws BudgetError `partition_not_found` if none is modelled, `no_price` if one has neither a price nor a flat rate.
+ * @throws BudgetError `partition_not_found` if none is modelled, `no_price` if one has neither advice, a price nor a flat rate.
  */
-export const pricingOf = async (world: World, job: Job, patienceMs = CHECK_PATIENCE_MS): Promise<Pricing> => {
+export const pricingOf = async (world: World, job: Job, asking: Asking): Promise<JobPricing> => {
   const models = (await Promise.all(job.partitions.map((partition) => world.store.readPartition(partition)))).filter(
     (model) => model !== undefined,
   );
@@ -25,14 +36,42 @@ export const pricingOf = async (world: World, job: Job, patienceMs = CHECK_PATIE
       `partition ${job.partitions.join(',')} is not known here: an administrator adds it with 'asbb partition set'`,
     );
   }
-  const partitions = await Promise.all(
-    models.map(async (model) => ({
-      ...(await rateNow(world.prices, model, { constraint: job.constraint, patienceMs })),
-      defaultWallTimeSeconds: model.defaultWallTimeSeconds,
-    })),
-  );
+  const partitions = await Promise.all(models.map((model) => pricedFor(world, job, { model, asking })));
   return { partitions, holdFactor: world.settings.holdFactor };
 };
+
+/** The advisor's word comes before our own prices, where there is one that can be believed. */
+const pricedFor = async (world: World, job: Job, asked: { model: PartitionModel; asking: Asking }): Promise<JobPartition> => {
+  const { prices, advisor, clock } = world;
+  const { model, asking } = asked;
+  const { defaultWallTimeSeconds } = model;
+  const pricing = asking.patience.spend((until) => rateNow(prices, model, { constraint: job.constraint, patienceMs: until - clock.now() }));
+  if (advisor === undefined) return { ...(await pricing), defaultWallTimeSeconds };
+  const own = await pricing.catch(ifNoPrice);
+  const isPriced = !(own instanceof BudgetError);
+  const opinion = await opinionOn({ advisor, clock }, asking, {
+    job,
+    model,
+    own: isPriced ? own.rate : rateOfUnknownNodes(model),
+    isPriced,
+  });
+  if ('rate' in opinion) {
+    const { rate, evidence, recommendation } = opinion;
+    const advice = { recommendation, again: (other: Job) => pricedFor(world, { ...job, ...other }, asked) };
+    return { rate, evidence, defaultWallTimeSeconds, advice };
+  }
+  const before: Tried = { source: 'advisor', outcome: opinion.outcome };
+  if (isPriced) return { rate: own.rate, evidence: { ...own.evidence, tried: [before, ...own.evidence.tried] }, defaultWallTimeSeconds };
+  throw new BudgetError(own.code, `${own.message} (advisor: ${opinion.outcome})`, { ...own.details, tried: [before, ...triedBy(own)] });
+};
+
+const ifNoPrice = (error: unknown): BudgetError => {
+  if (error instanceof BudgetError && error.code === 'no_price') return error;
+  throw error;
+};
+
+/** What rateNow tells of a price that it has not found. */
+const triedBy = ({ details }: BudgetError): readonly Tried[] => details?.tried as readonly Tried[];
 
 /**
  * The partition's terms at today's prices. If one of its types has no price, the dearest is not known, and the partition's

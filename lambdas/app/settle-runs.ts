@@ -1,7 +1,8 @@
 import { requireCluster } from '#app/bind-hold';
 import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
+import { QUOTE_PATIENCE_MS } from '#app/patience';
 import type { World } from '#app/ports';
-import { QUOTE_PATIENCE_MS, rateNow } from '#app/price-partitions';
+import { rateNow } from '#app/price-partitions';
 import { accountNotFound, readJobLinkOrThrow } from '#app/read';
 import { BudgetError, invalid } from '#domain/errors';
 import type { Rate } from '#domain/estimate';

@@ -1,25 +1,20 @@
 // The answer to "may this job run?", for quote, check and adjust alike.
+import { confirmedOffers } from '#app/confirm-offers';
 import type { HoldSpec, World } from '#app/ports';
+import type { JobPricing } from '#app/price-partitions';
 import { type Account, dateOf, unwillingness } from '#domain/account';
 import type { Hold } from '#domain/hold';
 import type { Job } from '#domain/job';
 import { MAX_AMOUNT_MICRO_USD, type MicroUsd } from '#domain/money';
-import {
-  admissionMessage,
-  type Offers,
-  offersFor,
-  type Pricing,
-  type Quote,
-  quoteMessage,
-  type RefusalCode,
-  refusalMessage,
-} from '#domain/quote';
+import { admissionMessage, type Offers, offersFor, type Quote, quoteMessage, type RefusalCode, refusalMessage } from '#domain/quote';
 
 export interface Verdict {
   readonly decision: 'admitted' | 'refused';
   readonly message: string;
   /** What the job is estimated at: of the request when just priced, of the hold when it was placed before. */
   readonly estimate: HoldSpec['estimate'] & { readonly nodes: number; readonly wallTimeSeconds: number };
+  /** What the advisor says beside the price, where the price is the advisor's. */
+  readonly recommendation: string | null;
   readonly holdAmount: MicroUsd;
   /** The account as it was read, less this hold. Advisory: others spend at the same time. */
   readonly account: Account;
@@ -35,18 +30,21 @@ export const refusalOf = (world: World, account: Account, quote: Quote, more = q
 };
 
 /** The refusal that a user can act on: amounts as they would be, and what would fit. */
-export const refused = (
+export const refused = async (
   code: RefusalCode,
-  asked: { account: Account; job: Job; pricing: Pricing; quote: Quote; more?: MicroUsd },
-): Verdict => {
+  asked: { account: Account; job: Job; pricing: JobPricing; quote: Quote; more?: MicroUsd },
+): Promise<Verdict> => {
   const { account, job, pricing, quote } = asked;
   const more = asked.more ?? quote.holdAmount;
   const payable = account.available + quote.holdAmount - more;
-  const offers = code === 'insufficient_budget' || code === 'limit_exceeded' ? offersFor(pricing, job, quote, payable) : {};
+  const isForMoney = code === 'insufficient_budget' || code === 'limit_exceeded';
+  const offers = isForMoney
+    ? await confirmedOffers(pricing, offersFor(pricing, job, quote, payable), { job, tasks: quote.estimate.tasks, payable })
+    : {};
   return {
     decision: 'refused',
     message: refusalMessage({ code, account, quote, offers }),
-    estimate: estimateOf(quote),
+    ...pricedAs(pricing, quote),
     holdAmount: quote.holdAmount,
     account,
     hold: null,
@@ -55,10 +53,10 @@ export const refused = (
 };
 
 /** Admitted; `hold` is null for a quote. `account` is as it was read, less what this hold takes. */
-export const admitted = (asked: { account: Account; quote: Quote; hold: Hold | null }): Verdict => ({
+export const admitted = (asked: { account: Account; pricing: JobPricing; quote: Quote; hold: Hold | null }): Verdict => ({
   decision: 'admitted',
   message: (asked.hold === null ? quoteMessage : admissionMessage)(asked.account, asked.quote.holdAmount),
-  estimate: estimateOf(asked.quote),
+  ...pricedAs(asked.pricing, asked.quote),
   holdAmount: asked.quote.holdAmount,
   account: asked.account,
   hold: asked.hold,
@@ -69,6 +67,7 @@ export const standing = (asked: { account: Account; hold: Hold; spec: HoldSpec }
   decision: 'admitted',
   message: admissionMessage(asked.account, asked.hold.amount),
   estimate: { ...asked.spec.estimate, nodes: asked.hold.terms.nodes, wallTimeSeconds: asked.hold.terms.wallTimeSeconds },
+  recommendation: null,
   holdAmount: asked.hold.amount,
   account: asked.account,
   hold: asked.hold,
@@ -88,4 +87,7 @@ export const specOf = (job: Job, { estimate, evidence }: Quote): HoldSpec => {
   return { job, estimate: { amount, low, high, source, priceDate, instanceTypes, lineItems, evidence } };
 };
 
-const estimateOf = ({ estimate, evidence }: Quote): Verdict['estimate'] => ({ ...estimate, evidence });
+const pricedAs = (pricing: JobPricing, { estimate, evidence }: Quote): Pick<Verdict, 'estimate' | 'recommendation'> => {
+  const advice = pricing.partitions.find(({ rate }) => rate.partition === estimate.partition)?.advice;
+  return { estimate: { ...estimate, evidence }, recommendation: advice?.recommendation ?? null };
+};

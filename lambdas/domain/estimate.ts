@@ -71,7 +71,9 @@ export interface Estimate {
   readonly instanceTypes: readonly string[];
   /** Of one task. */
   readonly nodes: number;
-  /** What it pays of them, rounded up. */
+  /** What it pays of them. */
+  readonly share: Nodes;
+  /** The same, rounded up. */
   readonly nodesE6: bigint;
   readonly tasks: number;
   readonly wallTimeSeconds: number;
@@ -146,7 +148,7 @@ export const costOf = (rate: Rate, usage: Usage, count = 1): { amount: MicroUsd;
 export const nodeHourOf = (rate: Rate): { instanceType: string; perNodeHour: MicroUsd } => {
   const hours = rate.nodeTypes.map((nodeType) => ({
     instanceType: nodeType.type,
-    perNodeHour: costOf({ ...rate, overheadSeconds: 0 }, { nodeType, nodesE6: MILLION, seconds: 3600 }).amount,
+    perNodeHour: costOf({ ...rate, overheadSeconds: 0 }, { nodeType, nodes: wholeNodes(1), seconds: 3600 }).amount,
   }));
   const [first, ...others] = hours;
   if (first === undefined) throw new Error(`the rate of partition ${rate.partition} has no node type`);
@@ -178,6 +180,7 @@ export const estimateIn = (rate: Rate, job: Job, asked: { wallTimeSeconds: numbe
     nodeType: dearest.nodeType.type,
     instanceTypes: priced.map(({ nodeType }) => nodeType.type),
     nodes: dearest.placement.nodes,
+    share: dearest.placement.share,
     nodesE6: nodesE6Of(dearest.placement.share),
     tasks: asked.tasks,
     wallTimeSeconds: asked.wallTimeSeconds,

@@ -72,7 +72,7 @@ const forceHoldRoute = route({ body: ForceRequest }, async ({ body }, world) =>
         holdId: body.hold_id,
         job: toJob(body, world.settings),
         reason: body.reason,
-        ...compact({ jobId: body.job_id, submittedAt: body.submitted_at }),
+        ...compact({ jobId: body.job_id, submittedAt: body.submitted_at, jobScript: body.job_script }),
       }),
     ),
   ),

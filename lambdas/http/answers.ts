@@ -116,7 +116,7 @@ export const verdictAnswer = (verdict: Verdict) => {
     ...(hold === null ? {} : { hold_id: hold.holdId, transaction_id: hold.holdId, expires_at: iso(hold.expiresAt) }),
     budget_remaining: toUsd(account.available),
     message: verdict.message,
-    recommendation: null,
+    recommendation: verdict.recommendation,
     ...(refusal === undefined ? {} : refusalAnswer(refusal)),
     wall_time: formatWallTime(estimate.wallTimeSeconds),
     details: {

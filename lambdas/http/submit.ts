@@ -4,6 +4,7 @@ import { placeHold } from '#app/place-hold';
 import { quoteJob } from '#app/quote-job';
 import { readJobLinkOrThrow } from '#app/read';
 import type { Verdict } from '#app/verdict';
+import { compact } from '#contract/compact';
 import { AdjustRequest, CheckRequest, HoldPath, JobPath, QuoteRequest } from '#contract/requests';
 import { VERSION } from '#contract/version';
 import { verdictAnswer } from '#http/answers';
@@ -13,11 +14,13 @@ import { toAdjustment, toJob, toQuotedJob } from '#http/to-domain';
 // GET /health is shallow: it says that somebody is here, not that the table is.
 const health = route({}, async (_, { clock }) => ok({ status: 'ok', version: VERSION, time: new Date(clock.now()).toISOString() }));
 
-const quoteBudget = route({ body: QuoteRequest }, async ({ body }, world) => answerOf(await quoteJob(world, toQuotedJob(body))));
+const quoteBudget = route({ body: QuoteRequest }, async ({ body }, world) =>
+  answerOf(await quoteJob(world, toQuotedJob(body), body.job_script)),
+);
 
 // The caller chooses hold_id, so a plugin that timed out can safely ask again.
 const checkBudget = route({ body: CheckRequest }, async ({ body }, world) =>
-  answerOf(await placeHold(world, { job: toJob(body, world.settings), holdId: body.hold_id })),
+  answerOf(await placeHold(world, { job: toJob(body, world.settings), holdId: body.hold_id, ...compact({ jobScript: body.job_script }) })),
 );
 
 const adjustHoldRoute = route({ path: HoldPath, body: AdjustRequest }, async ({ path, body }, world) =>

@@ -48,6 +48,7 @@ export class BudgetApi extends Construct {
         name: 'agent',
         entry: 'lambdas/http/agent-function.ts',
         description: 'the verbs of holds, for agents',
+        environment: advisorEnvironment(config),
       }),
       admin: new ServiceFunction(this, 'Admin', {
         ...common,
@@ -58,7 +59,10 @@ export class BudgetApi extends Construct {
       }),
     };
     for (const name of ['submit', 'admin'] as const) letAskForPrices(this.functions[name]);
-    if (config.advisor) this.functions.submit.role.addToPolicy(mayReadSecret(this, config.advisor.secretName));
+    // Those that price a job: a check or a quote, and a forced hold.
+    if (config.advisor)
+      for (const { role } of [this.functions.submit, this.functions.agent])
+        role.addToPolicy(mayReadSecret(this, config.advisor.secretName));
     this.api = this.createApi(config);
     this.accessLog = this.createStage(config);
   }

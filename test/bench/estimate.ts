@@ -1,5 +1,6 @@
 // What an estimate costs in CPU when its price is in memory, as it is for nearly every submission.
 import { createMemoryBudgets } from '#adapters/memory-budgets';
+import { checkPatience } from '#app/patience';
 import type { PriceLink } from '#app/ports';
 import { createPriceChain } from '#app/price-chain';
 import { pricingOf } from '#app/price-partitions';
@@ -26,7 +27,7 @@ const measured = async (types: number): Promise<number[]> => {
   const chain = createPriceChain({ ...NO_PRICING, clock: table.clock, store, api });
   const world = { ...table, prices: chain.within({ store, deadline: FOR_EVER }) };
   const job = aJob({ nodes: 4, ntasks: 100, memoryMib: 16_384 });
-  const estimate = async () => quoteOf(await pricingOf(world, job), job);
+  const estimate = async () => quoteOf(await pricingOf(world, job, { patience: checkPatience(world.clock) }), job);
   for (let n = 0; n < WARM_UP; n += 1) await estimate();
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {

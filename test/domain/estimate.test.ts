@@ -149,6 +149,7 @@ describe('estimateIn', () => {
       nodeType: 'c5.18xlarge',
       instanceTypes: ['c5.18xlarge'],
       nodes: 8,
+      share: { numerator: 8n, denominator: 1n },
       nodesE6: 8_000_000n,
       tasks: 1,
       wallTimeSeconds: 21_600,

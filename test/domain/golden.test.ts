@@ -13,10 +13,10 @@ const catalogue = createCatalogue();
 const rateAtCatalogue = async (model: PartitionModel, constraint: string | undefined): Promise<Rate> => {
   if (model.flatRatePerNodeHour !== null) return flatRateOf(model, model.flatRatePerNodeHour);
   const types = typesAllowedBy(model, constraint);
-  const offers = await Promise.all(types.map((type) => catalogue.offerOf({ region: model.region, type })));
+  const replies = await Promise.all(types.map((type) => catalogue.ask({ region: model.region, type })));
   return rateOf(
     model,
-    offers.filter((offer) => offer !== undefined),
+    replies.flatMap((reply) => (reply.kind === 'offer' ? [reply.offer] : [])),
   );
 };
 

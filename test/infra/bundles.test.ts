@@ -41,10 +41,11 @@ describe('the bundles', () => {
     expect(readFileSync(submit.file, 'utf8')).toBe(readFileSync(file, 'utf8'));
   });
 
-  it('have no client in submit but those of the table and of prices, which is loaded when a price is asked for', () => {
+  it('have no client in submit but those of the table, of prices and of a key, which are loaded when one is asked for', () => {
     expect([...submit.parts.keys()].filter((part) => part.startsWith('@aws-sdk/client-')).sort()).toEqual([
       '@aws-sdk/client-dynamodb',
       '@aws-sdk/client-pricing',
+      '@aws-sdk/client-secrets-manager',
     ]);
   });
 

@@ -55,6 +55,7 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
     `dynamodb:PutItem ${keys('HOLD#*', 'LEDGER#*#*', 'JOB#*#*', 'CLUSTERS')}`,
     'dynamodb:Query on <Table.Arn>/index/GSI3',
     TRACES,
+    `secretsmanager:GetSecretValue on arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:asbb/advisor-??????`,
   ],
   BudgetAdminRole: ASSUMED_BY_LAMBDA,
   BudgetAdminRoleDefaultPolicy: [

@@ -148,7 +148,10 @@ describe('each function', () => {
       HOLD_PERCENTAGE: '1.5',
       RECONCILIATION_TIMEOUT_SECONDS: '43200',
       NODE_OPTIONS: '--enable-source-maps',
+      ADVISOR_URL: 'https://advisor.example.org',
+      ADVISOR_SECRET_NAME: 'asbb/advisor',
     });
+    expect(of(dev, 'admin')).not.toHaveProperty('ADVISOR_URL');
     expect(of(dev, 'submit')).toMatchObject({
       PRICING_REGION: 'eu-central-1',
       ADVISOR_URL: 'https://advisor.example.org',
