@@ -107,8 +107,8 @@ const sizesOf = async (sources: readonly SourceFacts[]): Promise<Map<string, Typ
   const catalogue = createCatalogue();
   const sizes = new Map<string, TypeSize>();
   for (const type of types) {
-    const offer = await catalogue.offerOf({ region: REGION_OF_SIZES, type });
-    if (offer !== undefined) sizes.set(type, offer);
+    const answer = await catalogue.ask({ region: REGION_OF_SIZES, type });
+    if (answer.kind === 'offer') sizes.set(type, answer.offer);
   }
   return sizes;
 };

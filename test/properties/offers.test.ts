@@ -1,6 +1,7 @@
 // The law of counter-offers: what a refusal says would fit is admitted when it is submitted, and a little more is not.
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { checkPatience } from '#app/patience';
 import { placeHold } from '#app/place-hold';
 import { pricingOf } from '#app/price-partitions';
 import type { Verdict } from '#app/verdict';
@@ -102,7 +103,7 @@ const isRefused = async (each: Case, kind: keyof Offers, asked: Asked): Promise<
 const needed = async (world: TestWorld, asked: Asked): Promise<bigint | undefined> => {
   try {
     const whole = { ...asked, account: '' };
-    return quoteOf(await pricingOf(world, whole), whole).holdAmount;
+    return quoteOf(await pricingOf(world, whole, { patience: checkPatience(world.clock) }), whole).holdAmount;
   } catch (error) {
     if (error instanceof BudgetError && (error.code === 'does_not_fit' || error.code === 'no_wall_time')) return undefined;
     throw error;
