@@ -25,12 +25,11 @@ import {
 import type { Account } from '#domain/account';
 import { formatArraySpec, parseArraySpec } from '#domain/array-spec';
 import type { LineItem, NodeType, Rate } from '#domain/estimate';
-import { type Hold, isBound, type Terms } from '#domain/hold';
+import { type Hold, isBound, type Priced, type Terms } from '#domain/hold';
 import type { Job } from '#domain/job';
-import type { Entry } from '#domain/ledger';
+import type { ClosedHold, Entry } from '#domain/ledger';
 import type { PartitionModel } from '#domain/partition';
 import type { BookedRun } from '#domain/run';
-import type { Usage } from '#domain/usage';
 
 export const encodeAccount = (account: Account): Item =>
   item(accountKey(account.account), {
@@ -100,6 +99,7 @@ export const encodeEntry = (entry: Entry): Item =>
     owner: entry.owner,
     partition: entry.partition,
     node_seconds: entry.nodeSeconds,
+    closed: entry.closed && encodeClosedHold(entry.closed),
   });
 
 export const decodeEntry = (stored: Item): Entry => {
@@ -120,8 +120,31 @@ export const decodeEntry = (stored: Item): Entry => {
     ...(owner === null ? {} : { owner }),
     ...(partition === null ? {} : { partition }),
     ...(nodeSeconds === null ? {} : { nodeSeconds }),
+    ...(of.has('closed') ? { closed: decodeClosedHold(of.map('closed')) } : {}),
   };
 };
+
+const encodeClosedHold = (closed: ClosedHold): Item => ({
+  account: closed.account,
+  user: orAbsent(closed.user),
+  partition: closed.partition,
+  day: closed.day,
+  estimate: closed.estimate,
+  held: closed.held,
+  used: closed.used,
+  before: orAbsent(closed.usedBefore),
+});
+
+const decodeClosedHold = (of: Reader): ClosedHold => ({
+  account: of.text('account'),
+  user: of.textOrNull('user'),
+  partition: of.text('partition'),
+  day: of.text('day'),
+  estimate: of.integer('estimate'),
+  held: of.integer('held'),
+  used: of.integer('used'),
+  usedBefore: of.integerOrNull('before'),
+});
 
 export const encodeHold = (hold: Hold): Item =>
   item(holdKey(hold.holdId), {
@@ -144,6 +167,7 @@ export const encodeHold = (hold: Hold): Item =>
     closed_at: orAbsent(hold.closedAt),
     fingerprint: hold.fingerprint,
     terms: encodeTerms(hold.terms),
+    priced: hold.priced && encodePriced(hold.priced),
     version: hold.version,
   });
 
@@ -169,9 +193,18 @@ export const decodeHold = (stored: Item): Hold => {
     closedAt: of.numberOrNull('closed_at'),
     fingerprint: of.text('fingerprint'),
     terms: decodeTerms(of.map('terms')),
+    ...(of.has('priced') ? { priced: decodePriced(of.map('priced')) } : {}),
     version: of.number('version'),
   };
 };
+
+const encodePriced = ({ estimate, estimateLeft, held }: Priced): Item => ({ estimate, left: estimateLeft, held });
+
+const decodePriced = (of: Reader): Priced => ({
+  estimate: of.integer('estimate'),
+  estimateLeft: of.integer('left'),
+  held: of.integer('held'),
+});
 
 const encodeTerms = (terms: Terms): Item => ({
   partition: terms.partition,
@@ -398,19 +431,6 @@ export const decodePartition = (stored: Item): PartitionModel => {
     threadsPerCore: of.number('threads_per_core'),
     memoryPerNodeMib: of.numberOrNull('memory_per_node_mib'),
     source: of.text('source'),
-  };
-};
-
-export const decodeUsage = (stored: Item): Usage => {
-  const of = reader(stored);
-  return {
-    account: of.text('account'),
-    day: of.text('sk').slice(0, 'yyyy-mm-dd'.length),
-    user: of.textOrNull('user'),
-    partition: of.textOrNull('partition'),
-    used: of.integer('used'),
-    jobs: of.number('jobs'),
-    nodeSeconds: of.number('node_seconds'),
   };
 };
 

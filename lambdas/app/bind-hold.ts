@@ -90,5 +90,5 @@ const loweredTo = (world: World, hold: Hold, instances: readonly { type: string;
     cost += costOf(rate, { nodeType, nodesE6: BigInt(count) * 1_000_000n, seconds: hold.terms.wallTimeSeconds }).amount;
   }
   const amount = multiplyUp(cost, world.settings.holdFactor);
-  return amount < hold.amount ? reprice(hold, amount) : undefined;
+  return amount < hold.amount ? reprice(hold, { amount, estimate: cost }) : undefined;
 };

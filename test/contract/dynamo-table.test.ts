@@ -153,7 +153,7 @@ describe('the items of one hold from place to settle', () => {
   it('have the keys that the design lists, and no others', async () => {
     const { table, store, settle } = await live();
     await settle();
-    await store.countUsage([{ entryId: 'e1', usage: aUsage() }], NOON);
+    await store.countUsage([{ entryId: 'e1', usage: [aUsage()] }], NOON);
     await store.setAnnounced('physics.used.50.1000', NOON);
     const items = await scan(table);
     const shapes = new Set(items.map(({ pk = '', sk = '' }) => `${shapeOf(pk)} / ${shapeOf(sk)}`));
@@ -252,7 +252,7 @@ describe('what the stream leaves behind', () => {
   };
 
   it('is a row of integers, and a mark that goes away by itself after the stream has', async () => {
-    const items = await itemsOf((store) => store.countUsage([{ entryId: 'e1', usage: aUsage() }], NOON));
+    const items = await itemsOf((store) => store.countUsage([{ entryId: 'e1', usage: [aUsage()] }], NOON));
     const [mark, row] = items.sort((a, b) => String(a.pk).localeCompare(String(b.pk)));
     expect(mark).toEqual({ pk: 'COUNTED#e1', sk: 'USAGE', v: '1', ttl: String(NOON / 1000 + 2 * 24 * 3600) });
     expect(row).toEqual({
@@ -269,7 +269,7 @@ describe('what the stream leaves behind', () => {
   });
 
   it('has no words for what nobody said', async () => {
-    const items = await itemsOf((store) => store.countUsage([{ entryId: 'e1', usage: aUsage({ user: null, partition: null }) }], NOON));
+    const items = await itemsOf((store) => store.countUsage([{ entryId: 'e1', usage: [aUsage({ user: null, partition: null })] }], NOON));
     expect(items.find(({ pk }) => pk?.startsWith('USAGE'))).toEqual(
       expect.not.objectContaining({ user: expect.anything(), partition: expect.anything() }),
     );
