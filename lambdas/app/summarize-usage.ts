@@ -1,5 +1,5 @@
 import type { World } from '#app/ports';
-import { type PeriodRequest, readAll, readUsageOf } from '#app/read-usage';
+import { type Days, type PeriodRequest, readAll, readUsageOf } from '#app/read-usage';
 import { type Account, dateOf } from '#domain/account';
 import { invalid } from '#domain/errors';
 import { type HeldFor, summarised, type UsageBy, type UsageRow } from '#domain/usage';
@@ -12,10 +12,7 @@ export interface UsageRequest extends PeriodRequest {
   readonly by: UsageBy;
 }
 
-export interface UsageSummary {
-  /** The days that are summed up, `YYYY-MM-DD` in UTC: all that the period touches, `to` exclusive. */
-  readonly from: string;
-  readonly to: string;
+export interface UsageSummary extends Days {
   readonly rows: readonly UsageRow[];
   readonly total: Omit<UsageRow, 'key'>;
 }

@@ -88,6 +88,8 @@ const notZero = (counts: Readonly<Record<string, number>>): Record<string, numbe
 export const MIN_HOLDS = 30;
 /** Risks are counted in ten-thousandths, so that comparing them is exact. */
 export const RISK_UNITS = 10_000;
+/** One hold in twenty. */
+export const DEFAULT_RISK_E4 = 500;
 
 export interface Suggestion {
   /** Of the estimate, to be held. */
