@@ -167,7 +167,7 @@ export const encodeHold = (hold: Hold): Item =>
     closed_at: orAbsent(hold.closedAt),
     fingerprint: hold.fingerprint,
     terms: encodeTerms(hold.terms),
-    priced: hold.priced && encodePriced(hold.priced),
+    ...(hold.priced && encodePriced(hold.priced, hold)),
     version: hold.version,
   });
 
@@ -193,17 +193,22 @@ export const decodeHold = (stored: Item): Hold => {
     closedAt: of.numberOrNull('closed_at'),
     fingerprint: of.text('fingerprint'),
     terms: decodeTerms(of.map('terms')),
-    ...(of.has('priced') ? { priced: decodePriced(of.map('priced')) } : {}),
+    ...(of.has('estimate') ? { priced: decodePriced(of) } : {}),
     version: of.number('version'),
   };
 };
 
-const encodePriced = ({ estimate, estimateLeft, held }: Priced): Item => ({ estimate, left: estimateLeft, held });
+/** Most holds are neither of an array nor ever changed, and a kilobyte is one write unit: so only what differs is written. */
+const encodePriced = ({ estimate, estimateLeft, held }: Priced, { originalAmount }: Hold): Item => ({
+  estimate,
+  estimate_left: estimateLeft === estimate ? undefined : estimateLeft,
+  held_for: held === originalAmount ? undefined : held,
+});
 
 const decodePriced = (of: Reader): Priced => ({
   estimate: of.integer('estimate'),
-  estimateLeft: of.integer('left'),
-  held: of.integer('held'),
+  estimateLeft: of.integerOrNull('estimate_left') ?? of.integer('estimate'),
+  held: of.integerOrNull('held_for') ?? of.integer('original'),
 });
 
 const encodeTerms = (terms: Terms): Item => ({
