@@ -368,7 +368,7 @@ describe('a ledger entry', () => {
     );
     const size = sizeOfMap({ ...Items[0] } as unknown as Record<string, Record<string, unknown>>);
     console.info(`ledger entry of a run: ${size} bytes`);
-    expect(size).toBeLessThanOrEqual(1024);
+    expect(size).toBeLessThanOrEqual(512);
   });
 });
 
