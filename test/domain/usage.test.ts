@@ -96,6 +96,16 @@ describe('summarised', () => {
     expect(summarised(rows, [held, { ...held, account: 'bio', held: 0n }], by)).toEqual({ rows: expected, total });
   });
 
+  it('has no row where holds were closed and nothing ran, but one for whatever a run had', () => {
+    const nothing = { used: 0n, jobs: 0, nodeSeconds: 0 };
+    const users = [
+      aRow({ user: 'a', ...nothing }),
+      aRow({ user: 'b', ...nothing, nodeSeconds: -1 }),
+      aRow({ user: 'c', ...nothing, jobs: 1 }),
+    ];
+    expect(summarised(users, [], 'user').rows.map(({ key }) => key)).toEqual(['b', 'c']);
+  });
+
   it('has the same total whatever it is summed up by', () => {
     const word = fc.constantFrom(null, 'a', 'b', 'c');
     const usage = fc.record({
