@@ -6,6 +6,7 @@ import { type Operation, ROUTES } from '#contract/routes';
 import { VERSION } from '#contract/version';
 import type {
   accountAnswer,
+  accuracyAnswer,
   auditAnswer,
   clusterAnswer,
   entryAnswer,
@@ -33,6 +34,7 @@ export type HoldAnswer = ReturnType<typeof holdAnswer>;
 export type HoldDetailAnswer = ReturnType<typeof holdDetailAnswer>;
 export type EntryAnswer = ReturnType<typeof entryAnswer>;
 export type UsageAnswer = ReturnType<typeof usageAnswer>;
+export type AccuracyAnswer = ReturnType<typeof accuracyAnswer>;
 export type PartitionAnswer = ReturnType<typeof partitionAnswer>;
 export type SettlementAnswer = ReturnType<typeof settlementAnswer>;
 export type AuditAnswer = ReturnType<typeof auditAnswer>;
@@ -69,6 +71,8 @@ export interface Answers {
   listTransactions: { transactions: EntryAnswer[] } & Cursor;
   showAccountUsage: UsageAnswer;
   showUsage: UsageAnswer;
+  showAccountAccuracy: AccuracyAnswer;
+  showAccuracy: AccuracyAnswer;
   listHoldsOfAccount: { holds: HoldAnswer[] } & Cursor;
   audit: AuditAnswer;
   listPartitions: { partitions: PartitionAnswer[] } & Cursor;

@@ -27,9 +27,20 @@ type TableRow = Omit<Row, 'node_hours'> & { readonly node_hours: string };
 const tableRow = (row: Row): TableRow => ({ ...row, key: row.key ?? UNKNOWN, node_hours: row.node_hours.toFixed(2) });
 
 /** An empty cell could be a mistake. */
-const UNKNOWN = '(unknown)';
+export const UNKNOWN = '(unknown)';
 
 export const runUsageSummary = async (context: Context, options: UsageOptions): Promise<ExitCode> => {
+  const { account, by, query } = readUsageOptions(context, options);
+  const api = await context.api();
+  const usage = await (account === undefined
+    ? api.request('showUsage', { query })
+    : api.request('showAccountUsage', { path: { account }, query }));
+  await printUsage(context, usage, by);
+  return EXIT.ok;
+};
+
+/** Which account's usage is asked for, if one's, and all else as the API takes it. */
+export const readUsageOptions = (context: Context, options: UsageOptions) => {
   const { bare, account: option } = options;
   if (bare !== undefined && option !== undefined && bare !== option)
     throw usageError(`two accounts are named, ${bare} and ${option}: name one`);
@@ -43,12 +54,7 @@ export const runUsageSummary = async (context: Context, options: UsageOptions): 
     user: options.user,
     partition: ifGiven('--partition', options.partition ?? options.r, readId),
   });
-  const api = await context.api();
-  const usage = await (account === undefined
-    ? api.request('showUsage', { query })
-    : api.request('showAccountUsage', { path: { account }, query }));
-  await printUsage(context, usage, by);
-  return EXIT.ok;
+  return { account, by, query };
 };
 
 const readBy = (by: string | undefined): UsageBy | undefined => {

@@ -5,7 +5,7 @@ import { parseAccountName } from '#domain/account';
 import { parseArraySpec } from '#domain/array-spec';
 import { BudgetError } from '#domain/errors';
 import { parseMemoryMib } from '#domain/memory';
-import { type MicroUsd, parseUsd } from '#domain/money';
+import { type MicroUsd, parseDecimal, parseUsd } from '#domain/money';
 import { formatWallTime, MAX_WALL_TIME_SECONDS, parseWallTime } from '#domain/slurm-time';
 
 const MAX_ROWS_ASKED = 1_000_000;
@@ -63,6 +63,17 @@ export const readCount = ({ flag, value, least = 1, most = MAX_COUNT }: Given & 
   const count = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
   if (!(count >= least && count <= most)) throw usageError(`${flag} '${value}': must be a whole number from ${least} to ${most}`);
   return count;
+};
+
+/** A share like 5% or 0.05, as the API takes it. A bare 5 could be either a mistake or five percent, so it is refused. */
+export const readShare = ({ flag, value }: Given): string => {
+  const wrong = usageError(`${flag} '${value}': must be a share of at most 100%, like 5% or 0.05`);
+  const [, digits, isPercent] = /^(\d{1,3}(?:\.\d{1,4})?)(%?)$/.exec(value) ?? [];
+  if (digits === undefined) throw wrong;
+  const unitsE6 = parseDecimal(digits, 4) * (isPercent === '%' ? 1n : 100n);
+  if (unitsE6 > 1_000_000n) throw wrong;
+  if (unitsE6 % 100n !== 0n) throw usageError(`${flag} '${value}': hundredths of a percent are the finest that is counted`);
+  return (Number(unitsE6) / 1_000_000).toFixed(4);
 };
 
 export const readLimit = (value: string | undefined): number | undefined =>

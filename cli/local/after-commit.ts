@@ -71,7 +71,7 @@ export const createCommitFollower = ({ clock, follow, catchUp, progress, say }: 
         try {
           const outcome = await store.commit(booking);
           // Nobody listens to events here, so what adds nothing to usage needs no following.
-          const entries = booking.entries.filter((entry) => usageOf(entry) !== undefined);
+          const entries = booking.entries.filter((entry) => usageOf(entry).length > 0);
           if (outcome.booked && entries.length > 0) await followed(entries);
           return outcome;
         } catch (error) {

@@ -27,13 +27,12 @@ import {
 import type { Account } from '#domain/account';
 import { formatArraySpec, parseArraySpec } from '#domain/array-spec';
 import type { LineItem, NodeType, Rate } from '#domain/estimate';
-import { type Hold, isBound, type Terms } from '#domain/hold';
+import { type Hold, isBound, type Priced, type Terms } from '#domain/hold';
 import type { Job } from '#domain/job';
-import type { Entry } from '#domain/ledger';
+import type { ClosedHold, Entry } from '#domain/ledger';
 import type { PartitionModel } from '#domain/partition';
 import type { Tried } from '#domain/price';
 import type { BookedRun } from '#domain/run';
-import type { Usage } from '#domain/usage';
 
 export const encodeAccount = (account: Account): Item =>
   item(accountKey(account.account), {
@@ -103,6 +102,7 @@ export const encodeEntry = (entry: Entry): Item =>
     owner: entry.owner,
     partition: entry.partition,
     node_seconds: entry.nodeSeconds,
+    closed: entry.closed && encodeClosedHold(entry.closed),
   });
 
 export const decodeEntry = (stored: Item): Entry => {
@@ -123,8 +123,31 @@ export const decodeEntry = (stored: Item): Entry => {
     ...(owner === null ? {} : { owner }),
     ...(partition === null ? {} : { partition }),
     ...(nodeSeconds === null ? {} : { nodeSeconds }),
+    ...(of.has('closed') ? { closed: decodeClosedHold(of.map('closed')) } : {}),
   };
 };
+
+const encodeClosedHold = (closed: ClosedHold): Item => ({
+  account: closed.account,
+  user: orAbsent(closed.user),
+  partition: closed.partition,
+  day: closed.day,
+  estimate: closed.estimate,
+  held: closed.held,
+  used: closed.used,
+  before: orAbsent(closed.usedBefore),
+});
+
+const decodeClosedHold = (of: Reader): ClosedHold => ({
+  account: of.text('account'),
+  user: of.textOrNull('user'),
+  partition: of.text('partition'),
+  day: of.text('day'),
+  estimate: of.integer('estimate'),
+  held: of.integer('held'),
+  used: of.integer('used'),
+  usedBefore: of.integerOrNull('before'),
+});
 
 export const encodeHold = (hold: Hold): Item =>
   item(holdKey(hold.holdId), {
@@ -147,6 +170,7 @@ export const encodeHold = (hold: Hold): Item =>
     closed_at: orAbsent(hold.closedAt),
     fingerprint: hold.fingerprint,
     terms: encodeTerms(hold.terms),
+    ...(hold.priced && encodePriced(hold.priced, hold)),
     version: hold.version,
   });
 
@@ -172,9 +196,23 @@ export const decodeHold = (stored: Item): Hold => {
     closedAt: of.numberOrNull('closed_at'),
     fingerprint: of.text('fingerprint'),
     terms: decodeTerms(of.map('terms')),
+    ...(of.has('estimate') ? { priced: decodePriced(of) } : {}),
     version: of.number('version'),
   };
 };
+
+/** Most holds are neither of an array nor ever changed, and a kilobyte is one write unit: so only what differs is written. */
+const encodePriced = ({ estimate, estimateLeft, held }: Priced, { originalAmount }: Hold): Item => ({
+  estimate,
+  estimate_left: estimateLeft === estimate ? undefined : estimateLeft,
+  held_for: held === originalAmount ? undefined : held,
+});
+
+const decodePriced = (of: Reader): Priced => ({
+  estimate: of.integer('estimate'),
+  estimateLeft: of.integerOrNull('estimate_left') ?? of.integer('estimate'),
+  held: of.integerOrNull('held_for') ?? of.integer('original'),
+});
 
 const encodeTerms = (terms: Terms): Item => ({
   partition: terms.partition,
@@ -439,19 +477,6 @@ export const decodePrice = (stored: Item): KeptPrice => {
       priceDate: of.textOrNull('price_date'),
     },
     askedAt: of.number('asked_at'),
-  };
-};
-
-export const decodeUsage = (stored: Item): Usage => {
-  const of = reader(stored);
-  return {
-    account: of.text('account'),
-    day: of.text('sk').slice(0, 'yyyy-mm-dd'.length),
-    user: of.textOrNull('user'),
-    partition: of.textOrNull('partition'),
-    used: of.integer('used'),
-    jobs: of.number('jobs'),
-    nodeSeconds: of.number('node_seconds'),
   };
 };
 

@@ -1,8 +1,9 @@
 // Lists of the table, page by page. Each page is a bounded number of requests; what it did not reach, its cursor names.
 import { encodeTime, TIME_MAX } from 'ulid';
 import type { Item } from '#adapters/dynamo-attributes';
-import { decodeEntry, decodeHold, decodeUsage } from '#adapters/dynamo-items';
+import { decodeEntry, decodeHold } from '#adapters/dynamo-items';
 import { behind, justAfter, MAX_BATCH_GET, namesOf, type Range, type Requests } from '#adapters/dynamo-requests';
+import { decodeUsage } from '#adapters/dynamo-usage';
 import { cursorAfter, ENTRY_PLACE, HOLD_PLACE, NAME_PLACE, placeAfter, USAGE_PLACE } from '#adapters/page-cursor';
 import type { BudgetStore, Page, PageRequest } from '#app/ports';
 import {

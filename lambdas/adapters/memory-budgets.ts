@@ -22,7 +22,7 @@ import type { Entry, Instant } from '#domain/ledger';
 import { MAX_AMOUNT_MICRO_USD } from '#domain/money';
 import type { PartitionModel } from '#domain/partition';
 import type { BookedRun } from '#domain/run';
-import { addCounters, type Usage } from '#domain/usage';
+import { combined, type Usage } from '#domain/usage';
 
 /** Maps by key, and beside them the orders in which things are listed. What is kept is frozen, so it can be handed out as it is. */
 class Tables {
@@ -174,7 +174,7 @@ export const createMemoryBudgets = (): BudgetStore => {
       const fresh = requireCountable(counted).filter(({ entryId }) => !tables.counted.has(entryId));
       for (const { entryId, usage } of fresh) {
         tables.counted.add(entryId);
-        addUsage(tables, usage);
+        for (const row of usage) addUsage(tables, row);
       }
     },
 
@@ -349,7 +349,7 @@ const addUsage = (tables: Tables, usage: Usage): void => {
   const place = `${usage.day}#${usage.user ?? ''}#${usage.partition ?? ''}`;
   const before = rows.get(place);
   places.add(place);
-  rows.set(place, kept(before === undefined ? usage : { ...usage, ...addCounters(before, usage) }));
+  rows.set(place, kept(before === undefined ? usage : combined(before, usage)));
 };
 
 /** The hold, and where it is to be found from now on. */

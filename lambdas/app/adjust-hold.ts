@@ -52,8 +52,9 @@ export const adjustHold = (world: World, request: AdjustRequest): Promise<Verdic
 
     const pricing = await pricingAfter(world, hold, { before: spec.job, job, asking });
     const whole = quoteOf(pricing, job, tasks - hold.tasksEnded);
-    const amount =
-      request.mode === 'raise-only' && job.account === hold.account ? maxBigint(whole.holdAmount, hold.amount) : whole.holdAmount;
+    const isRaise = request.mode === 'raise-only' && job.account === hold.account;
+    const amount = isRaise ? maxBigint(whole.holdAmount, hold.amount) : whole.holdAmount;
+    const estimate = isRaise ? maxBigint(whole.estimate.amount, hold.priced?.estimateLeft ?? 0n) : whole.estimate.amount;
     const quote = { ...whole, holdAmount: amount };
     const more = job.account === hold.account ? amount - hold.amount : amount;
     const asked = { account, job, pricing, quote, more };
@@ -63,7 +64,7 @@ export const adjustHold = (world: World, request: AdjustRequest): Promise<Verdic
     const code = demands ? refusalOf(world, account, quote, more) : undefined;
     if (code !== undefined) return refused(code, asked);
 
-    const after = adjusted(world, hold, { job, tasks, pricing, quote });
+    const after = adjusted(world, hold, { job, tasks, pricing, quote, estimate });
     const booking = bookingOf(world, { before: hold, after, more }, demands ? 'demand' : 'fact');
     const outcome = await world.store.commit({ ...booking, hold: { ...booking.hold, spec: specOf(job, quote) } });
     if (outcome.booked) return admitted({ account: afterMore(account, hold, after, more), pricing, quote, hold: after });
@@ -121,8 +122,8 @@ const pricingAfter = async (
   return { ...today, partitions };
 };
 
-const adjusted = (world: World, hold: Hold, to: { job: Job; tasks: number; pricing: Pricing; quote: Quote }): Hold => {
-  const { hold: repriced } = reprice(hold, to.quote.holdAmount);
+const adjusted = (world: World, hold: Hold, to: { job: Job; tasks: number; pricing: Pricing; quote: Quote; estimate: MicroUsd }): Hold => {
+  const { hold: repriced } = reprice(hold, { amount: to.quote.holdAmount, estimate: to.estimate });
   const runsUntil = world.clock.now() + to.quote.estimate.wallTimeSeconds * 1000 + world.settings.reconciliationTimeoutMs;
   return {
     ...repriced,

@@ -90,5 +90,5 @@ const loweredTo = (world: World, hold: Hold, instances: readonly { type: string;
     cost += costOf(rate, { nodeType, nodes: wholeNodes(count), seconds: hold.terms.wallTimeSeconds }).amount;
   }
   const amount = multiplyUp(cost, world.settings.holdFactor);
-  return amount < hold.amount ? reprice(hold, amount) : undefined;
+  return amount < hold.amount ? reprice(hold, { amount, estimate: cost }) : undefined;
 };

@@ -1,6 +1,6 @@
 import type { AccountChange, Booking, World } from '#app/ports';
 import { BudgetError } from '#domain/errors';
-import { type Hold, unconfirmedOf } from '#domain/hold';
+import { closedBy, type Hold, unconfirmedOf } from '#domain/hold';
 import { add, type Entry, type Instant, type Movement, NOTHING } from '#domain/ledger';
 
 /** Somebody else changed the same hold or account this often while we worked on it: then it is the caller's turn to wait. */
@@ -29,6 +29,12 @@ export const notBefore = (world: World, since: { readonly createdAt: Instant }):
 /** Others were faster, again and again. Nothing was written. */
 export const contended = (): BudgetError =>
   new BudgetError('account_contended', 'too many changes of the same hold or account at once; nothing was changed, send it again');
+
+/** What an entry says of the hold besides, where that is closed. */
+export const closing = (before: Hold, after: Hold): Pick<Entry, 'closed'> => {
+  const closed = closedBy(before, after);
+  return closed === undefined ? {} : { closed };
+};
 
 /** A ledger entry for what just happened to a hold. */
 export const holdEntry = (

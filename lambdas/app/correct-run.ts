@@ -1,4 +1,4 @@
-import { CHANGED, notBefore, untilBooked } from '#app/book';
+import { CHANGED, closing, notBefore, untilBooked } from '#app/book';
 import type { AccountChange, Booking, World } from '#app/ports';
 import { type Charge, chargeOf, type RunReport } from '#app/settle-runs';
 import { BudgetError, invalid } from '#domain/errors';
@@ -75,7 +75,7 @@ const bookingOf = (
   if (hold === undefined) return { accounts: [account], entries: [entry], runs };
   // The hold may have moved to another account since; the run stays with the one that was charged for it.
   const mended = { ...hold, used: hold.used + difference, version: hold.version + 1 };
-  return { accounts: [account], entries: [entry], hold: { before: hold, after: mended }, runs };
+  return { accounts: [account], entries: [{ ...entry, ...closing(hold, mended) }], hold: { before: hold, after: mended }, runs };
 };
 
 /** A run that was booked before anybody kept what it had stays without: a difference to nothing would not be what it had either. */

@@ -1,4 +1,4 @@
-import { holdBooking, holdEntry, notBefore } from '#app/book';
+import { closing, holdBooking, holdEntry, notBefore } from '#app/book';
 import type { World } from '#app/ports';
 import { BudgetError } from '#domain/errors';
 import { expire, type Hold, isBound } from '#domain/hold';
@@ -88,7 +88,8 @@ const expireOne = async (world: World, hold: Hold, now: Instant): Promise<boolea
   const change = expire(hold, now);
   if (change === undefined) return false;
   const at = notBefore(world, hold);
-  const entry = holdEntry(world, hold, { type: 'expire', amount: hold.amount, movement: change.movement, at });
+  const expired = holdEntry(world, hold, { type: 'expire', amount: hold.amount, movement: change.movement, at });
+  const entry = { ...expired, ...closing(hold, change.hold) };
   return (await world.store.commit(holdBooking(hold, change.hold, [entry], at))).booked;
 };
 

@@ -118,5 +118,6 @@ export const newHold = (
   closedAt: null,
   fingerprint: world.ids.sha256(canonicalJob(job)),
   terms: termsOf(pricing, quote),
+  priced: { estimate: quote.estimate.amount, estimateLeft: quote.estimate.amount, held: quote.holdAmount },
   version: 1,
 });

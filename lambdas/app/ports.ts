@@ -297,11 +297,12 @@ export interface BudgetStore {
 /** A ledger entry as usage sees it. */
 export interface CountedEntry {
   readonly entryId: string;
-  readonly usage: Usage;
+  /** What it adds, to a row each. */
+  readonly usage: readonly Usage[];
 }
 
-/** An entry is a mark and, at worst, a row of its own: DynamoDB takes 100 writes in a transaction. */
-export const MAX_COUNTED_AT_ONCE = 40;
+/** An entry is a mark and, at worst, a row of its run and another of its hold: DynamoDB takes 100 writes in a transaction. */
+export const MAX_COUNTED_AT_ONCE = 33;
 
 /** Something that was committed, as the table's stream tells of it, or whoever committed it. */
 export type Change =

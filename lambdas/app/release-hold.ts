@@ -1,4 +1,4 @@
-import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
+import { CHANGED, closing, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
 import type { World } from '#app/ports';
 import { readHoldOrThrow } from '#app/read';
 import { type Hold, release } from '#domain/hold';
@@ -13,13 +13,9 @@ export const releaseHold = (world: World, request: { holdId: string; reason?: st
     const at = notBefore(world, hold);
     const change = release(hold, at);
     if (change === undefined) return hold;
-    const entry = holdEntry(world, hold, {
-      type: 'release',
-      amount: hold.amount,
-      movement: change.movement,
-      at,
-      note: request.reason ?? null,
-    });
+    const { amount } = hold;
+    const released = holdEntry(world, hold, { type: 'release', amount, movement: change.movement, at, note: request.reason ?? null });
+    const entry = { ...released, ...closing(hold, change.hold) };
     const booking = holdBooking(hold, change.hold, [entry], at);
     return (await world.store.commit(booking)).booked ? booking.hold.after : CHANGED;
   });

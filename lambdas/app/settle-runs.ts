@@ -1,5 +1,5 @@
 import { requireCluster } from '#app/bind-hold';
-import { CHANGED, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
+import { CHANGED, closing, holdBooking, holdEntry, notBefore, untilBooked } from '#app/book';
 import { QUOTE_PATIENCE_MS } from '#app/patience';
 import type { World } from '#app/ports';
 import { rateNow } from '#app/price-partitions';
@@ -259,7 +259,8 @@ const compose = (world: World, draft: Draft, booked: ReadonlyMap<string, BookedR
     const run = bookedRun(draft, { ...priced, settled, at });
     fresh.set(runId, run);
     answers.push(run);
-    entries.push(entryOf(world, draft, run, settled));
+    const entry = entryOf(world, draft, run, settled);
+    entries.push(hold === undefined || settled.hold === undefined ? entry : { ...entry, ...closing(hold, settled.hold) });
     hold = settled.hold;
   }
   const booking = hold === undefined ? bookingWithoutHold(draft.account, entries, at) : holdBooking(draft.hold, hold, entries, at);

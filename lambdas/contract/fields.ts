@@ -56,6 +56,13 @@ export const discountFactorE6 = z
   .max(10)
   .transform(through((factor: number) => parseDecimal(factor, 6)));
 
+/** A share from 0 to 1, in ten-thousandths, written in a query. */
+export const shareE4 = z
+  .string()
+  .transform(through((share: string) => parseDecimal(share, 4)))
+  .refine((units) => units >= 0n && units <= 10_000n, 'must be a share from 0 to 1, like 0.05')
+  .transform(Number);
+
 export const count = z.int().min(1).max(MAX_COUNT);
 export const countFromZero = z.int().min(0).max(MAX_COUNT);
 

@@ -21,6 +21,7 @@ import {
   partitionList,
   partitionName,
   runId,
+  shareE4,
   text,
   usd,
   usdFromZero,
@@ -28,6 +29,7 @@ import {
   wallTime,
 } from '#contract/fields';
 import { MAX_AUDIT_CURSOR_CHARS, MAX_INSTANCE_TYPES } from '#contract/limits';
+import { DEFAULT_RISK_E4 } from '#domain/accuracy';
 import { MAX_ARRAY_TASKS } from '#domain/array-spec';
 import { MAX_RUNS_PER_BATCH } from '#domain/run';
 import { MAX_WALL_TIME_SECONDS } from '#domain/slurm-time';
@@ -273,13 +275,16 @@ export const NoFields = exactly({});
 export const PageQuery = exactly(page);
 export const TransactionsQuery = exactly({ ...page, from: instantOrDate.optional(), to: instantOrDate.optional() });
 /** Usage is kept by day, so a time stands for its whole day. */
-export const UsageQuery = exactly({
+const usageFields = {
   from: instantOrDate.optional(),
   to: instantOrDate.optional(),
   by: z.enum(USAGE_KEYS, `must be one of ${USAGE_KEYS.join(', ')}`).default('account'),
   user: userName.optional(),
   partition: partitionName.optional(),
-});
+};
+export const UsageQuery = exactly(usageFields);
+/** `risk`: which share of the holds may overrun what is suggested. */
+export const AccuracyQuery = exactly({ ...usageFields, risk: shareE4.default(DEFAULT_RISK_E4) });
 const holdState = z.enum(['open', 'settled', 'released', 'expired']);
 export const AccountHoldsQuery = exactly({ ...page, state: holdState.optional(), user: userName.optional() });
 export const ClusterHoldsQuery = exactly({

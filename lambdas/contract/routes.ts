@@ -47,6 +47,8 @@ export const ROUTES = {
   listTransactions: at('admin', 'GET', '/accounts/{account}/transactions'),
   showAccountUsage: at('admin', 'GET', '/accounts/{account}/usage'),
   showUsage: at('admin', 'GET', '/usage'),
+  showAccountAccuracy: at('admin', 'GET', '/accounts/{account}/usage/accuracy'),
+  showAccuracy: at('admin', 'GET', '/usage/accuracy'),
   listHoldsOfAccount: at('admin', 'GET', '/accounts/{account}/holds'),
   audit: at('admin', 'POST', '/audit'),
   listPartitions: at('admin', 'GET', '/partitions'),

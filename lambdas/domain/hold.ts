@@ -1,7 +1,17 @@
 // A hold: money set aside for one submission. Every change of its state is a pure function here, with the money it moves.
+import { dateOf } from '#domain/account';
 import { BudgetError } from '#domain/errors';
 import type { Rate } from '#domain/estimate';
-import { type EntryType, holdMore, type Instant, type Movement, NOTHING, settleShare, spendAvailable } from '#domain/ledger';
+import {
+  type ClosedHold,
+  type EntryType,
+  holdMore,
+  type Instant,
+  type Movement,
+  NOTHING,
+  settleShare,
+  spendAvailable,
+} from '#domain/ledger';
 import { type MicroUsd, maxBigint, minBigint } from '#domain/money';
 
 export type HoldState = 'open' | 'settled' | 'released' | 'expired';
@@ -15,6 +25,16 @@ export interface Terms {
   readonly nodes: number;
   readonly nodesE6: bigint;
   readonly wallTimeSeconds: number;
+}
+
+/** What a hold's estimate was, kept until it can be compared with what its runs cost. */
+export interface Priced {
+  /** Of all its tasks: of those that ended as it was then, of the others as last priced. */
+  readonly estimate: MicroUsd;
+  /** The part of `estimate` for tasks that have not ended. */
+  readonly estimateLeft: MicroUsd;
+  /** All that was held for it: of the tasks that ended their shares, of the others what they were last given. */
+  readonly held: MicroUsd;
 }
 
 export interface Hold {
@@ -42,6 +62,8 @@ export interface Hold {
   /** SHA-256 of the canonical request. Never changed, also not by adjust. */
   readonly fingerprint: string;
   readonly terms: Terms;
+  /** Absent of a hold that is older than this field. */
+  readonly priced?: Priced;
   /** Counts writes; every write is conditional on it. */
   readonly version: number;
 }
@@ -102,7 +124,7 @@ export const settle = (hold: Hold, run: EndedRun, now: Instant): Settled => {
       if (!run.final) return { hold: spent, movement: spendAvailable(cost), type, share: 0n, refund: 0n, late: false };
       const share = shareOf(hold, run.tasks);
       const tasksEnded = Math.min(hold.tasks, hold.tasksEnded + run.tasks);
-      const rest = { ...spent, amount: hold.amount - share, tasksEnded };
+      const rest = { ...spent, ...withoutEnded(hold, tasksEnded), amount: hold.amount - share, tasksEnded };
       const ended = tasksEnded === hold.tasks ? close(rest, 'settled', now) : rest;
       return { hold: ended, movement: settleShare({ share, cost }), type, share, refund: maxBigint(0n, share - cost), late: false };
     }
@@ -134,11 +156,38 @@ export const release = (hold: Hold, now: Instant): Change | undefined => {
 export const expire = (hold: Hold, now: Instant): Change | undefined =>
   hold.state === 'open' && hold.expiresAt <= now ? giveBack(hold, 'expired', now) : undefined;
 
-/** Hold another amount from now on. The caller has made sure that a raise can be paid. */
-export const reprice = (hold: Hold, amount: MicroUsd): Change => ({
-  hold: { ...requireOpen(hold), amount },
-  movement: holdMore(amount - hold.amount),
+/** Tasks that are left alike cost alike, so what ended takes its part of the estimate with it, rounded down. */
+const withoutEnded = ({ priced, tasks, tasksEnded }: Hold, endedNow: number): Pick<Hold, 'priced'> => {
+  if (priced === undefined) return {};
+  const left = BigInt(tasks - tasksEnded);
+  return { priced: { ...priced, estimateLeft: left === 0n ? 0n : (priced.estimateLeft * BigInt(tasks - endedNow)) / left } };
+};
+
+/**
+ * Hold another amount from now on, for what is left of the hold. The caller has made sure that a raise can be paid.
+ * @param to the amount, and the estimate that it comes from
+ */
+export const reprice = (hold: Hold, to: { amount: MicroUsd; estimate: MicroUsd }): Change => {
+  const { amount, priced } = requireOpen(hold);
+  const more = to.amount - amount;
+  return { hold: { ...hold, amount: to.amount, ...(priced && { priced: pricedAnew(priced, { ...to, more }) }) }, movement: holdMore(more) };
+};
+
+const pricedAnew = (priced: Priced, { estimate, more }: { estimate: MicroUsd; more: MicroUsd }): Priced => ({
+  estimate: priced.estimate - priced.estimateLeft + estimate,
+  estimateLeft: estimate,
+  held: priced.held + more,
 });
+
+/** What the entry of a change has to say of a hold that it closed, or that was closed and has used more or less since. */
+export const closedBy = (before: Hold, after: Hold): ClosedHold | undefined => {
+  const { account, user, terms, priced, closedAt, used } = after;
+  if (priced === undefined || closedAt === null) return undefined;
+  const usedBefore = before.state === 'open' ? null : before.used;
+  if (used === usedBefore) return undefined;
+  const { estimate, held } = priced;
+  return { account, user, partition: terms.partition, day: dateOf(closedAt), estimate, held, used, usedBefore };
+};
 
 /** The hold's job became known. A later submission time of the same job is a requeue. Undefined: nothing new. */
 export const bind = (hold: Hold, job: { jobId: string; submittedAt: Instant }): Change | undefined => {

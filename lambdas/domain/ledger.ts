@@ -46,6 +46,25 @@ export interface Entry {
   readonly partition?: string;
   /** What the entry's run had of nodes and time. Absent where it had none, or nobody said how much. */
   readonly nodeSeconds?: number;
+  /** Of an entry that closed a hold, or changed what a closed hold has used. Absent too where nobody kept the hold's estimate. */
+  readonly closed?: ClosedHold;
+}
+
+/** A closed hold as an entry leaves it: all that comparing its estimate with its cost needs, whatever the entry itself is about. */
+export interface ClosedHold {
+  /** The hold's, which need not be the entry's: a run stays with the account, user and partition that it was booked for. */
+  readonly account: string;
+  readonly user: string | null;
+  readonly partition: string;
+  /** `YYYY-MM-DD` in UTC, on which it was closed. */
+  readonly day: string;
+  /** Of all its tasks, as last priced. */
+  readonly estimate: MicroUsd;
+  /** All that was held for it, as last priced. */
+  readonly held: MicroUsd;
+  readonly used: MicroUsd;
+  /** What it had used before this entry; null: this entry closed it. */
+  readonly usedBefore: MicroUsd | null;
 }
 
 /** Money changes column; only the limit's own movements change its sum. Breaking this is a bug, so it is a plain Error. */

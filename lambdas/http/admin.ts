@@ -3,6 +3,7 @@ import { auditAccounts } from '#app/audit-accounts';
 import { createAccount } from '#app/create-account';
 import { deleteAccount } from '#app/delete-account';
 import { deposit } from '#app/deposit';
+import { measureAccuracy } from '#app/measure-accuracy';
 import { partitionPrice } from '#app/partition-price';
 import { QUOTE_PATIENCE_MS } from '#app/patience';
 import type { World } from '#app/ports';
@@ -13,6 +14,7 @@ import { compact } from '#contract/compact';
 import {
   AccountHoldsQuery,
   AccountPath,
+  AccuracyQuery,
   AuditRequest,
   CreateAccountRequest,
   DepositRequest,
@@ -25,7 +27,7 @@ import {
 } from '#contract/requests';
 import { BudgetError } from '#domain/errors';
 import type { PartitionModel } from '#domain/partition';
-import { accountAnswer, auditAnswer, entryAnswer, holdAnswer, partitionAnswer, usageAnswer } from '#http/answers';
+import { accountAnswer, accuracyAnswer, auditAnswer, entryAnswer, holdAnswer, partitionAnswer, usageAnswer } from '#http/answers';
 import { packPlace, unpackPlace } from '#http/audit-cursor';
 import { created, noContent, ok, pageOf, type RoutesOf, route } from '#http/route';
 import { toPartition } from '#http/to-domain';
@@ -112,6 +114,14 @@ const showAccountUsage = route({ path: AccountPath, query: UsageQuery }, async (
 
 const showUsage = route({ query: UsageQuery }, async ({ query }, world) => ok(usageAnswer(await summarizeUsage(world, compact(query)))));
 
+const showAccountAccuracy = route({ path: AccountPath, query: AccuracyQuery }, async ({ path, query: { risk, ...query } }, world) =>
+  ok(accuracyAnswer(await measureAccuracy(world, { account: path.account, riskE4: risk, ...compact(query) }))),
+);
+
+const showAccuracy = route({ query: AccuracyQuery }, async ({ query: { risk, ...query } }, world) =>
+  ok(accuracyAnswer(await measureAccuracy(world, { riskE4: risk, ...compact(query) }))),
+);
+
 const audit = route({ body: AuditRequest }, async ({ body }, world) => {
   const { cursor, walk } = unpackPlace(body.cursor);
   const done = await auditAccounts(world, {
@@ -164,6 +174,8 @@ export const adminRoutes: RoutesOf<'admin'> = {
   listTransactions,
   showAccountUsage,
   showUsage,
+  showAccountAccuracy,
+  showAccuracy,
   listHoldsOfAccount,
   audit,
   listPartitions,

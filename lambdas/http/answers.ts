@@ -1,10 +1,12 @@
 // What the API answers: domain objects in the wire's names. Dollars are numbers, times ISO 8601, absent fields null.
 import type { Audit } from '#app/audit-accounts';
+import type { AccuracySummary } from '#app/measure-accuracy';
 import type { PartitionPrice } from '#app/partition-price';
 import type { Cluster, HoldSpec, JobLink } from '#app/ports';
 import type { UsageSummary } from '#app/summarize-usage';
 import type { Verdict } from '#app/verdict';
 import type { Account } from '#domain/account';
+import { MIN_HOLDS, RISK_UNITS } from '#domain/accuracy';
 import { formatArraySpec } from '#domain/array-spec';
 import type { LineItem } from '#domain/estimate';
 import type { Hold } from '#domain/hold';
@@ -234,6 +236,37 @@ const countersAnswer = ({ jobs, used, held, nodeSeconds }: UsageSummary['total']
   held: toUsd(held),
   node_hours: Math.round((nodeSeconds / 3600) * 1e6) / 1e6,
 });
+
+/**
+ * Shares to the ten-thousandth, null where there is nothing to have a share of. The suggestion is a factor as the setting
+ * `default_hold_percentage` takes it, and its risk the share of the holds that it would not have been enough for.
+ */
+export const accuracyAnswer = ({ from, to, riskE4, rows, total }: AccuracySummary) => ({
+  rows: rows.map(({ key, ...row }) => ({ key, ...comparisonAnswer(row) })),
+  total: comparisonAnswer(total),
+  from,
+  to,
+  risk: riskE4 / RISK_UNITS,
+  min_holds: MIN_HOLDS,
+});
+
+const comparisonAnswer = ({ holds, estimate, held, used, overran, unspent, unspentHeld, suggestion }: AccuracySummary['total']) => ({
+  holds,
+  estimated: toUsd(estimate),
+  held: toUsd(held),
+  used: toUsd(used),
+  used_of_estimated: shareOf(used, estimate),
+  used_of_held: shareOf(used, held),
+  overran,
+  suggested_hold_percentage: suggestion === undefined ? null : suggestion.percent / 100,
+  suggested_risk: suggestion === undefined ? null : shareOf(BigInt(suggestion.overrunning), BigInt(holds)),
+  unspent_holds: unspent,
+  unspent_held: toUsd(unspentHeld),
+});
+
+/** Rounded to the nearest. */
+const shareOf = (part: bigint, whole: bigint): number | null =>
+  whole <= 0n ? null : Number((part * 2n * BigInt(RISK_UNITS) + whole) / (2n * whole)) / RISK_UNITS;
 
 const DAY_MS = 24 * 3_600_000;
 

@@ -46,6 +46,8 @@ const CALLERS: Readonly<Record<Operation, readonly Exclude<Caller, 'admin'>[]>> 
   listHoldsOfAccount: ['viewer'],
   showAccountUsage: ['viewer'],
   showUsage: ['viewer'],
+  showAccountAccuracy: ['viewer'],
+  showAccuracy: ['viewer'],
   audit: [],
   listPartitions: ['viewer'],
   showPartition: ['viewer'],
@@ -61,6 +63,7 @@ const OF_ONE_ACCOUNT = [
   'listTransactions',
   'listHoldsOfAccount',
   'showAccountUsage',
+  'showAccountAccuracy',
 ] as const satisfies readonly Operation[];
 /** What a partition costs is the same for everybody. */
 const OF_NO_ACCOUNT = ['listPartitions', 'showPartition'] as const satisfies readonly Operation[];

@@ -73,6 +73,7 @@ describe('adjustHold within its account', () => {
     expect(await theHold(world, HOLD_ID)).toStrictEqual({
       ...before,
       amount: 29_376_000n,
+      priced: { estimate: 24_480_000n, estimateLeft: 24_480_000n, held: 29_376_000n },
       expiresAt: NOON + 26 * HOUR_MS,
       terms: { ...before.terms, nodes: 4, nodesE6: 4_000_000n, wallTimeSeconds: 7200 },
       version: 2,

@@ -11,6 +11,7 @@ import {
   runAccountUpdate,
   runAccountWithdraw,
 } from '#cli/commands/run-account';
+import { runUsageAccuracy } from '#cli/commands/run-accuracy';
 import { runAudit } from '#cli/commands/run-audit';
 import { runConfigInit } from '#cli/commands/run-config';
 import { runDatabaseMigrate, runDatabaseStatus } from '#cli/commands/run-database';
@@ -349,6 +350,91 @@ describe('transactions list', () => {
 
   it.each(['yesterday', '2026-13-01', '2026-01-01T00:00:00', '2026-02-30T00:00:00Z'])('refuses the time %s', async (from) => {
     await expect(runTransactionsList(aContext().context, { account: 'a', from })).rejects.toMatchObject({ exitCode: 2 });
+  });
+});
+
+describe('usage accuracy', () => {
+  const row = (given: object = {}) => ({
+    ...{ key: 'alice', holds: 200, estimated: 12_345.5, held: 14_814.6, used: 9876.4, used_of_estimated: 0.8, used_of_held: 0.6667 },
+    ...{ overran: 3, suggested_hold_percentage: 1.05, suggested_risk: 0.045, unspent_holds: 2, unspent_held: 24, ...given },
+  });
+  const few = { suggested_hold_percentage: null, suggested_risk: null };
+  const none = { ...few, holds: 0, estimated: 0, held: 0, used: 0, used_of_estimated: null, used_of_held: null, overran: 0 };
+  const { key: _, ...total } = row({ holds: 203 });
+  const answer = { rows: [row(), row({ key: null, ...none })], total, from: '2026-11-01', to: '2026-11-24', risk: 0.05, min_holds: 30 };
+  const answers = {
+    'GET /usage/accuracy': { body: { ...answer, rows: [], total: { ...total, ...none, unspent_holds: 0, unspent_held: 0 } } },
+    'GET /accounts/proj001/usage/accuracy': { body: answer },
+  };
+  const ask = { risk: '5%' };
+
+  it('of one account is by user, says what would have been enough, and what was held for nothing', async () => {
+    const { context, machine, asked } = aContext(answers);
+    expect(await runUsageAccuracy(context, { account: 'proj001', ...ask })).toBe(0);
+    expect(asked[0]).toMatchObject({ path: '/accounts/proj001/usage/accuracy', query: { by: 'user', risk: '0.0500' } });
+    expect(machine.out()).toBe(
+      [
+        'USER       HOLDS   ESTIMATED        HELD       USED  OF HELD  OVER  HOLD x  RISK',
+        'alice        200  $12,345.50  $14,814.60  $9,876.40    66.7%     3    1.05  4.5%',
+        '(unknown)      0       $0.00       $0.00      $0.00        -     0       -     -',
+        'TOTAL        203  $12,345.50  $14,814.60  $9,876.40    66.7%     3    1.05  4.5%',
+        '',
+      ].join('\n'),
+    );
+    expect(machine.err()).toBe(
+      [
+        'asbb: holds closed from 2026-11-01 until before 2026-11-24, UTC, that used something; OVER used more than was held for them',
+        'asbb: 2 more used nothing of the $24.00 held for them',
+        'asbb: default_hold_percentage 1.05 would not have been enough for 4.5% of 203 holds',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('suggests nothing of too little, and passes on what is asked for', async () => {
+    const { context, machine, asked } = aContext(answers);
+    await runUsageAccuracy(context, { user: 'alice', r: 'aws', from: '1101', to: 'today', by: 'month', risk: '0.01' });
+    const query = { user: 'alice', partition: 'aws', from: '2026-11-01', to: '2026-11-23', by: 'month', risk: '0.0100' };
+    expect(asked[0]?.query).toEqual(query);
+    expect(machine.err()).toMatch(/nothing is suggested of fewer than 30 holds, nor where more than 5\.0% cost ten times/);
+    expect(machine.err()).not.toContain('more used nothing');
+  });
+
+  it('prints the API’s own JSON, and CSV without a total', async () => {
+    const json = aContext(answers, { output: 'json' });
+    await runUsageAccuracy(json.context, { bare: 'proj001', ...ask });
+    expect(JSON.parse(json.machine.out())).toEqual(answer);
+    const csv = aContext(answers, { output: 'csv' });
+    await runUsageAccuracy(csv.context, { bare: 'proj001', ...ask });
+    const [header, first, second] = csv.machine.out().split('\r\n');
+    expect(header).toBe(
+      'key,holds,estimated,held,used,used_of_estimated,used_of_held,overran,suggested_hold_percentage,suggested_risk,unspent_holds,unspent_held',
+    );
+    expect(first).toBe('alice,200,12345.50,14814.60,9876.40,0.8,0.6667,3,1.05,0.045,2,24.00');
+    expect(second).toBe(',0,0.00,0.00,0.00,,,0,,,2,24.00');
+  });
+
+  it.each<[string, RegExp]>([
+    ['5', /--risk '5': must be a share of at most 100%, like 5% or 0.05/],
+    ['101%', /at most 100%/],
+    ['many', /at most 100%/],
+    ['0.001%', /hundredths of a percent/],
+  ])('refuses a risk of %s', async (risk, message) => {
+    await expect(runUsageAccuracy(aContext().context, { risk })).rejects.toMatchObject({
+      exitCode: 2,
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it.each([
+    ['0%', '0.0000'],
+    ['100%', '1.0000'],
+    ['2.5%', '0.0250'],
+    ['1', '1.0000'],
+  ])('sends a risk of %s as %s', async (risk, sent) => {
+    const { context, asked } = aContext(answers);
+    await runUsageAccuracy(context, { risk });
+    expect(asked[0]?.query).toMatchObject({ risk: sent });
   });
 });
 

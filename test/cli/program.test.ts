@@ -32,7 +32,18 @@ describe('help', () => {
     expect(PATHS).toEqual(
       expect.arrayContaining([
         ...['account list', 'account create', 'account show', 'account update', 'account delete', 'account deposit', 'account withdraw'],
-        ...['quote', 'hold list', 'hold show', 'hold release', 'transactions list', 'usage summary', 'reconcile', 'audit', 'recover'],
+        ...[
+          'quote',
+          'hold list',
+          'hold show',
+          'hold release',
+          'transactions list',
+          'usage summary',
+          'usage accuracy',
+          'reconcile',
+          'audit',
+          'recover',
+        ],
         ...['partition list', 'partition show', 'partition set', 'partition delete', 'config init', 'status', 'doctor'],
         ...['database migrate', 'database status', 'version', 'local', 'completion'],
       ]),

@@ -5,6 +5,7 @@ import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createTable, tableStatus } from '#adapters/dynamo-table';
 import type { Booking, BudgetStore } from '#app/ports';
 import { SHARDS, shardOf } from '#contract/table';
+import { BEYOND, BOUNDS } from '#domain/accuracy';
 import type { Hold } from '#domain/hold';
 import { limitBy, settleShare, spendAvailable } from '#domain/ledger';
 import { useDynamoDb } from '#test/contract/dynamodb';
@@ -23,6 +24,7 @@ import {
   NOON,
   placing,
   rewriting,
+  someClosed,
 } from '#test/contract/samples';
 
 const tables = useDynamoDb();
@@ -156,7 +158,7 @@ describe('the items of one hold from place to settle', () => {
   it('have the keys that the design lists, and no others', async () => {
     const { table, store, settle } = await live();
     await settle();
-    await store.countUsage([{ entryId: 'e1', usage: aUsage() }], NOON);
+    await store.countUsage([{ entryId: 'e1', usage: [aUsage()] }], NOON);
     await store.setAnnounced('physics.used.50.1000', NOON);
     const items = await scan(table);
     const shapes = new Set(items.map(({ pk = '', sk = '' }) => `${shapeOf(pk)} / ${shapeOf(sk)}`));
@@ -206,6 +208,9 @@ const sizeOf = (value: Record<string, unknown>): number => {
 const sizeOfMap = (map: Record<string, Record<string, unknown>>): number =>
   Object.entries(map).reduce((sum, [name, each]) => sum + Buffer.byteLength(name) + sizeOf(each), 0);
 
+/** As all but arrays and changed jobs are priced until they end: for what they were held for at first. */
+const PRICED = { estimate: 823_045_267_511n, estimateLeft: 823_045_267_511n, held: 120_000_000n };
+
 describe('a hold of one instance type', () => {
   const measured = async (hold: Hold): Promise<number> => {
     const table = await tables.fresh();
@@ -215,7 +220,7 @@ describe('a hold of one instance type', () => {
     );
     return sizeOfMap({ ...Items[0] } as unknown as Record<string, Record<string, unknown>>);
   };
-  const bound = { jobId: '4711234', submittedAt: NOON, used: 123_456_789_012n, amount: 987_654_321_012n, version: 12 };
+  const bound = { jobId: '4711234', submittedAt: NOON, used: 123_456_789_012n, amount: 987_654_321_012n, version: 12, priced: PRICED };
 
   it('is at most one kilobyte, for a kilobyte is one write unit', async () => {
     const size = await measured(aHold(bound));
@@ -255,7 +260,7 @@ describe('what the stream leaves behind', () => {
   };
 
   it('is a row of integers, and a mark that goes away by itself after the stream has', async () => {
-    const items = await itemsOf((store) => store.countUsage([{ entryId: 'e1', usage: aUsage() }], NOON));
+    const items = await itemsOf((store) => store.countUsage([{ entryId: 'e1', usage: [aUsage()] }], NOON));
     const [mark, row] = items.sort((a, b) => String(a.pk).localeCompare(String(b.pk)));
     expect(mark).toEqual({ pk: 'COUNTED#e1', sk: 'USAGE', v: '1', ttl: String(NOON / 1000 + 2 * 24 * 3600) });
     expect(row).toEqual({
@@ -271,8 +276,47 @@ describe('what the stream leaves behind', () => {
     });
   });
 
+  it('has in the same row how closed holds compare with their estimates', async () => {
+    const usage = [aUsage({ closed: someClosed({ within: { 95: 2, more: 1 } }) })];
+    const items = await itemsOf((store) => store.countUsage([{ entryId: 'e1', usage }], NOON));
+    expect(items.find(({ pk }) => pk?.startsWith('USAGE'))).toEqual({
+      pk: 'USAGE#physics#2026-03',
+      sk: '2026-03-14#curie#aws',
+      v: '1',
+      account: 'physics',
+      user: 'curie',
+      partition: 'aws',
+      used: '5',
+      jobs: '1',
+      node_seconds: '7200',
+      closed_holds: '2',
+      closed_estimate: '9007199254740993',
+      closed_held: '9007199254740995',
+      closed_used: '7',
+      closed_overran: '1',
+      within_95: '2',
+      within_more: '1',
+      unspent_holds: '3',
+      unspent_held: '11',
+    });
+  });
+
+  it('is at most a kilobyte a row, even where holds are within every bound', async () => {
+    const table = await tables.fresh();
+    const store = createDynamoBudgets({ client: tables.document, table });
+    const within = Object.fromEntries([...BOUNDS, BEYOND].map((bound) => [String(bound), 12_345]));
+    const user = 'maria.sklodowska-curie';
+    await store.countUsage([{ entryId: 'e1', usage: [aUsage({ user, closed: someClosed({ within }) })] }], NOON);
+    const { Items = [] } = await tables.base.send(
+      new ScanCommand({ TableName: table, FilterExpression: 'attribute_exists(closed_holds)' }),
+    );
+    const size = sizeOfMap({ ...Items[0] } as unknown as Record<string, Record<string, unknown>>);
+    console.info(`usage row with every bound: ${size} bytes`);
+    expect(size).toBeLessThanOrEqual(1024);
+  });
+
   it('has no words for what nobody said', async () => {
-    const items = await itemsOf((store) => store.countUsage([{ entryId: 'e1', usage: aUsage({ user: null, partition: null }) }], NOON));
+    const items = await itemsOf((store) => store.countUsage([{ entryId: 'e1', usage: [aUsage({ user: null, partition: null })] }], NOON));
     expect(items.find(({ pk }) => pk?.startsWith('USAGE'))).toEqual(
       expect.not.objectContaining({ user: expect.anything(), partition: expect.anything() }),
     );
@@ -306,6 +350,16 @@ describe('a ledger entry', () => {
       note: 'COMPLETED',
       partition: 'aws-hpc7a-exclusive',
       nodeSeconds: 123_456_789,
+      closed: {
+        account: 'department-of-astrophysics-2026',
+        user: run.user,
+        partition: 'aws-hpc7a-exclusive',
+        day: '2026-03-14',
+        estimate: 123_456_789_012n,
+        held: 148_148_146_815n,
+        used: 123_456_789_013n,
+        usedBefore: 123_456_789_011n,
+      },
     });
     const old = booked(aChange(spendAvailable(5n)), { type: 'settle', ...run });
     await store.commit(full);

@@ -2,6 +2,7 @@
 import { encodeTime } from 'ulid';
 import type { AccountChange, Booking, HoldSpec, JobLink, KeptPrice } from '#app/ports';
 import type { Account } from '#domain/account';
+import type { Closed } from '#domain/accuracy';
 import type { Hold } from '#domain/hold';
 import { type Entry, holdMore, type Instant, limitBy, type Movement } from '#domain/ledger';
 import type { PartitionModel } from '#domain/partition';
@@ -97,6 +98,7 @@ export const aHold = (given: Partial<Hold> = {}): Hold => ({
     nodesE6: 8_000_000n,
     wallTimeSeconds: 21_600,
   },
+  priced: { estimate: 100_000_000n, estimateLeft: 100_000_000n, held: 120_000_000n },
   version: 1,
   ...given,
 });
@@ -177,6 +179,18 @@ export const aUsage = (given: Partial<Usage> = {}): Usage => ({
   used: 5n,
   jobs: 1,
   nodeSeconds: 7200,
+  ...given,
+});
+
+export const someClosed = (given: Partial<Closed> = {}): Closed => ({
+  holds: 2,
+  estimate: 9_007_199_254_740_993n,
+  held: 9_007_199_254_740_995n,
+  used: 7n,
+  overran: 1,
+  within: { 5: 1, 125: 1, more: 1 },
+  unspent: 3,
+  unspentHeld: 11n,
   ...given,
 });
 

@@ -10,6 +10,7 @@ import {
   type Refusal,
   StoreContended,
 } from '#app/ports';
+import type { Closed } from '#domain/accuracy';
 import type { Hold } from '#domain/hold';
 import { holdMore, limitBy, NOTHING, settleShare, spendAvailable } from '#domain/ledger';
 import { MAX_AMOUNT_MICRO_USD } from '#domain/money';
@@ -32,6 +33,7 @@ import {
   NOON,
   placing,
   rewriting,
+  someClosed,
 } from '#test/contract/samples';
 
 const BOOKED: Outcome = { booked: true };
@@ -878,7 +880,7 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
           await store.beat({ cluster: name, clusterUid: 'u', agentVersion: null, lastHeartbeat: NOON }, 0);
           await store.writePartition(aPartition({ partition: name }));
           for (const runId of ['1', '2']) {
-            await store.countUsage([{ entryId: `${name}-${runId}`, usage: aUsage({ account: name, user: runId }) }], NOON);
+            await store.countUsage([{ entryId: `${name}-${runId}`, usage: [aUsage({ account: name, user: runId })] }], NOON);
             await place(aHold({ account: name, cluster: name, amount: 1n }));
             await store.commit({ accounts: [], entries: [], runs: [{ after: aRun({ owner: name, runId }) }] });
           }
@@ -931,7 +933,7 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
     });
 
     describe('usage', () => {
-      const counted = (entryId: string, given: Partial<Usage> = {}): CountedEntry => ({ entryId, usage: aUsage(given) });
+      const counted = (entryId: string, given: Partial<Usage> = {}): CountedEntry => ({ entryId, usage: [aUsage(given)] });
       const march = (page: PageRequest) => store.listUsage({ account: 'physics', from: '2026-03-01', to: '2026-04-01' }, page);
 
       it('of an account that never had a run is empty', async () => {
@@ -948,7 +950,7 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
         ];
         const others = [aUsage({ day: '2026-02-28' }), aUsage({ day: '2026-04-01' }), aUsage({ account: 'art' })];
         await store.countUsage(
-          [...others, ...rows].map((usage, index) => ({ entryId: `e${index}`, usage })),
+          [...others, ...rows].map((usage, index) => ({ entryId: `e${index}`, usage: [usage] })),
           NOON,
         );
         const listed = await drain(march, limit);
@@ -975,6 +977,57 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
         ]);
       });
 
+      it('adds up closed holds beside runs, in the row of their own day, user and partition, and takes back what was mended', async () => {
+        const run = aUsage({ day: '2026-03-20' });
+        const none = { used: 0n, jobs: 0, nodeSeconds: 0 };
+        const holds = (closed: Closed): Usage => aUsage({ ...none, closed });
+        await store.countUsage([{ entryId: 'e1', usage: [run, holds(someClosed())] }], NOON);
+        const mended = someClosed({
+          holds: -1,
+          used: -1n,
+          overran: 0,
+          within: { 5: -1, 90: 1 },
+          unspent: 0,
+          estimate: 0n,
+          held: 0n,
+          unspentHeld: 0n,
+        });
+        const counted = [
+          { entryId: 'e2', usage: [holds(mended)] },
+          { entryId: 'e1', usage: [run, holds(someClosed())] },
+        ];
+        await store.countUsage(counted, NOON);
+        await store.countUsage([{ entryId: 'e3', usage: [aUsage({ day: '2026-03-20', user: 'bohr' })] }], NOON);
+        const closed = someClosed({ holds: 1, used: 6n, within: { 90: 1, 125: 1, more: 1 } });
+        const { items } = await march({ limit: 9 });
+        expect(items).toEqual([holds(closed), aUsage({ day: '2026-03-20', user: 'bohr' }), run]);
+      });
+
+      it('keeps what an entry and its hold say of the estimate', async () => {
+        const closed = {
+          account: 'art',
+          user: null,
+          partition: 'gpu',
+          day: '2026-03-01',
+          estimate: 5n,
+          held: 6n,
+          used: 9_007_199_254_740_993n,
+        };
+        await store.createAccount(anAccount(), undefined);
+        const told = booked(aChange(spendAvailable(1n)), { type: 'late_settle', closed: { ...closed, usedBefore: 0n } });
+        const closing = booked(aChange(spendAvailable(1n)), { type: 'settle', closed: { ...closed, user: 'curie', usedBefore: null } });
+        await store.commit(told);
+        await store.commit(closing);
+        const { items } = await store.listEntries({ account: 'physics', from: NOON, to: NOON + 9 }, { limit: 9 });
+        expect(items).toEqual([...told.entries, ...closing.entries]);
+        const { priced: _, ...old } = aHold();
+        const changed = aHold({ priced: { estimate: 9n, estimateLeft: 4n, held: 9_007_199_254_740_993n } });
+        for (const after of [aHold(), changed, old]) {
+          await store.commit({ accounts: [], entries: [], hold: { after } });
+          expect(await store.readHold(after.holdId)).toEqual(after);
+        }
+      });
+
       it('counts an entry once when many count it at once', { timeout: 30_000 }, async () => {
         const count = async (entries: readonly CountedEntry[]): Promise<void> => {
           for (let tries = 1; ; tries += 1) {
@@ -992,18 +1045,19 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
 
       it.each([
         ['one entry twice', [counted('e1'), counted('e1')]],
-        ['more than fit in a transaction', Array.from({ length: 41 }, (_, index) => counted(`e${index}`))],
+        ['more than fit in a transaction', Array.from({ length: 34 }, (_, index) => counted(`e${index}`))],
       ])('fails loudly and counts nothing of %s', async (_, entries) => {
         await expect(Promise.resolve().then(() => store.countUsage(entries, NOON))).rejects.toThrow(/counted/);
         expect((await march({ limit: 9 })).items).toEqual([]);
       });
 
-      it('counts as many as are allowed, each in a row of its own', async () => {
+      it('counts as many as are allowed, each in two rows of its own', async () => {
+        const rowsOf = (index: number) => [aUsage({ user: `u${index}` }), aUsage({ user: `h${index}`, closed: someClosed() })];
         await store.countUsage(
-          Array.from({ length: 40 }, (_, index) => counted(`e${index}`, { user: `u${index}` })),
+          Array.from({ length: 33 }, (_, index) => ({ entryId: `e${index}`, usage: rowsOf(index) })),
           NOON,
         );
-        expect((await march({ limit: 99 })).items.length).toBe(40);
+        expect((await march({ limit: 99 })).items.length).toBe(66);
       });
 
       it('remembers what was announced', async () => {

@@ -219,11 +219,11 @@ describe('reprice', () => {
     ['nowhere', 100n, { available: 0n, held: 0n, used: 0n, limit: 0n }],
   ])('moves the difference %s', (_, amount, movement) => {
     const hold = anOpenHold({ amount: 100n, originalAmount: 100n });
-    expect(reprice(hold, amount)).toStrictEqual({ hold: { ...hold, amount }, movement });
+    expect(reprice(hold, { amount, estimate: amount })).toStrictEqual({ hold: { ...hold, amount }, movement });
   });
 
   it.each(CLOSED)('is refused once the hold is %s', (state) => {
-    expect(() => reprice(aClosedHold(state), 1n)).toThrow(closedError(state));
+    expect(() => reprice(aClosedHold(state), { amount: 1n, estimate: 1n })).toThrow(closedError(state));
   });
 });
 

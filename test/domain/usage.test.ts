@@ -34,12 +34,12 @@ const aRow = (given: Partial<Usage> = {}): Usage => ({
 
 describe('usageOf', () => {
   it('is what the run of an entry cost and had, on the day that it was booked', () => {
-    expect(usageOf(anEntry())).toEqual(aRow());
+    expect(usageOf(anEntry())).toEqual([aRow()]);
   });
 
   it('knows neither partition nor time of an entry that is older than they are', () => {
     const { partition: _, nodeSeconds: __, ...old } = anEntry({ user: null });
-    expect(usageOf(old)).toEqual(aRow({ user: null, partition: null, nodeSeconds: 0 }));
+    expect(usageOf(old)).toEqual([aRow({ user: null, partition: null, nodeSeconds: 0 })]);
   });
 
   it.each<[EntryType, Partial<Entry>, Partial<Usage> | undefined]>([
@@ -54,7 +54,7 @@ describe('usageOf', () => {
     ['release', { movement: holdMore(-9n) }, undefined],
     ['deposit', { movement: limitBy(9n) }, undefined],
   ])('%s (row %#)', (type, given, expected) => {
-    expect(usageOf(anEntry({ type, ...given }))).toEqual(expected && aRow(expected));
+    expect(usageOf(anEntry({ type, ...given }))).toEqual(expected === undefined ? [] : [aRow(expected)]);
   });
 });
 
@@ -94,6 +94,16 @@ describe('summarised', () => {
   ] as const)('by %s', (by, expected) => {
     const total = { used: 17n, jobs: 5, nodeSeconds: 6 * 3600, held: 4n };
     expect(summarised(rows, [held, { ...held, account: 'bio', held: 0n }], by)).toEqual({ rows: expected, total });
+  });
+
+  it('has no row where holds were closed and nothing ran, but one for whatever a run had', () => {
+    const nothing = { used: 0n, jobs: 0, nodeSeconds: 0 };
+    const users = [
+      aRow({ user: 'a', ...nothing }),
+      aRow({ user: 'b', ...nothing, nodeSeconds: -1 }),
+      aRow({ user: 'c', ...nothing, jobs: 1 }),
+    ];
+    expect(summarised(users, [], 'user').rows.map(({ key }) => key)).toEqual(['b', 'c']);
   });
 
   it('has the same total whatever it is summed up by', () => {

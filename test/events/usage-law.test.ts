@@ -5,10 +5,12 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
 import { createMemoryBudgets } from '#adapters/memory-budgets';
+import { measureAccuracy } from '#app/measure-accuracy';
 import { type BudgetStore, StoreContended, StoreUnavailable, type World } from '#app/ports';
 import { settleRuns } from '#app/settle-runs';
 import { summarizeUsage } from '#app/summarize-usage';
 import type { BusEvent } from '#contract/events';
+import type { Hold } from '#domain/hold';
 import { type Entry, replay } from '#domain/ledger';
 import { USAGE_KEYS } from '#domain/usage';
 import { useDynamoDb } from '#test/contract/dynamodb';
@@ -117,6 +119,44 @@ const requireUsage = async (world: World): Promise<bigint> => {
   return accounts.reduce((sum, { used }) => sum + used, 0n);
 };
 
+/** The same of closed holds, against the holds themselves. Those say what their entries cost, whoever these were booked for. */
+const requireAccuracy = async (world: World): Promise<void> => {
+  const holds = (await Promise.all(PLACES.holdIds.map((holdId) => world.store.readHold(holdId)))).filter((hold) => hold !== undefined);
+  const closed = holds.filter(({ state }) => state !== 'open');
+  const entries = (await Promise.all(PLACES.accounts.map((account) => ledgerOf(world.store, account)))).flat();
+  for (const { holdId, used, priced } of closed) {
+    const own = entries.filter((entry) => entry.holdId === holdId);
+    expect(used).toBe(own.reduce((sum, { movement }) => sum + movement.used, 0n));
+    const placed = own.filter(({ type }) => HOLDING.has(type));
+    expect(priced?.held).toBe(placed.reduce((sum, { movement }) => sum + movement.held, 0n));
+  }
+  for (const by of USAGE_KEYS) {
+    const { rows, total } = await measureAccuracy(world, { by, riskE4: 500 });
+    const expected = new Map<string | null, object>();
+    const keyOf = ({ account, user, terms, closedAt }: Hold): string | null =>
+      by === 'month' ? new Date(closedAt ?? 0).toISOString().slice(0, 7) : { account, user, partition: terms.partition }[by];
+    for (const key of new Set(closed.map(keyOf))) {
+      const all = closed.filter((hold) => keyOf(hold) === key);
+      const spent = all.filter(({ used }) => used > 0n);
+      const unspent = all.filter(({ used }) => used === 0n);
+      expected.set(key, {
+        holds: spent.length,
+        estimate: spent.reduce((sum, { priced }) => sum + (priced?.estimate ?? 0n), 0n),
+        held: spent.reduce((sum, { priced }) => sum + (priced?.held ?? 0n), 0n),
+        used: spent.reduce((sum, { used }) => sum + used, 0n),
+        overran: spent.filter(({ used, priced }) => used > (priced?.held ?? 0n)).length,
+        unspent: unspent.length,
+        unspentHeld: unspent.reduce((sum, { priced }) => sum + (priced?.held ?? 0n), 0n),
+      });
+    }
+    expect(new Map(rows.map(({ key, within: _, suggestion: __, ...row }) => [key, row]))).toEqual(expected);
+    expect(Object.values(total.within).reduce((sum, count) => sum + count, 0)).toBe(total.holds);
+    expect(total.used).toBe(closed.reduce((sum, { used }) => sum + used, 0n));
+  }
+};
+
+const HOLDING = new Set(['hold', 'forced_hold', 'adjust']);
+
 const CLOSINGS: Record<string, string> = { settled: 'Hold Settled', released: 'Hold Released', expired: 'Hold Expired' };
 
 /** Every hold was placed, under one id, and is closed, under one id, if it is. */
@@ -159,6 +199,7 @@ describe('usage by account, user, partition and month adds up to what the ledger
       await live(world, bench, operations);
       await deliverAll(bench, records, how);
       await requireEvents(table, bench.events);
+      await requireAccuracy(world);
       if ((await requireUsage(world)) > 0n) spent += 1;
     });
     await fc.assert(property, { numRuns: RUNS_IN_MEMORY, endOnFailure: false });
@@ -184,6 +225,7 @@ describe('usage by account, user, partition and month adds up to what the ledger
         // What following wrote is in the stream too, and nobody follows that.
         const own = (await readStream({ base: dynamo.base, endpoint: dynamo.endpoint }, table)).slice(records.length);
         expect(await bench.deliver(...own)).toEqual({ batchItemFailures: [] });
+        await requireAccuracy(world);
         if ((await requireUsage(world)) > 0n) spent += 1;
       });
       await fc.assert(property, { numRuns: RUNS_ON_DYNAMODB, endOnFailure: true });

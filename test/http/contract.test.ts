@@ -492,6 +492,32 @@ describe('the wire', () => {
     expect(await signed(guarded.api.url, 'GET', '/api/v1/accounts', '', credentials, 'eu-central-1')).toBe(200);
   });
 
+  it('compares what was estimated and held with what was used, as soon as it is answered', async () => {
+    await ask('createAccount', '/accounts', { account: 'compared', budget_limit: 100_000 }, 201);
+    for (let job = 1; job <= 30; job += 1) {
+      const { hold_id } = await place({ account: 'compared', user: 'curie' });
+      await ask('reconcile', '/budget/reconcile', { hold_id, actual_cost: job === 1 ? 12.5 : 9.4 });
+    }
+    const { hold_id } = await place({ account: 'compared', user: 'bohr' });
+    await ask('releaseHold', `/holds/${hold_id}/release`, {});
+    type Accuracy = { rows: Body[]; total: Body };
+    const path = '/accounts/compared/usage/accuracy';
+    const accuracy = await ask<Accuracy>('showAccountAccuracy', `${path}?by=user`);
+    const today = new Date().toISOString().slice(0, 10);
+    expect(accuracy).toMatchObject({ risk: 0.05, min_holds: 30, from: today });
+    const sums = { holds: 30, estimated: 300, held: 360, used: 285.1, used_of_estimated: 0.9503, used_of_held: 0.7919, overran: 1 };
+    const suggested = { suggested_hold_percentage: 0.95, suggested_risk: 0.0333 };
+    const none = { holds: 0, estimated: 0, held: 0, used: 0, used_of_estimated: null, used_of_held: null, overran: 0 };
+    expect(accuracy.rows).toEqual([
+      { key: 'bohr', ...none, suggested_hold_percentage: null, suggested_risk: null, unspent_holds: 1, unspent_held: 12 },
+      { key: 'curie', ...sums, ...suggested, unspent_holds: 0, unspent_held: 0 },
+    ]);
+    expect(accuracy.total).toEqual({ ...sums, ...suggested, unspent_holds: 1, unspent_held: 12 });
+    const careful = await ask<Accuracy>('showAccountAccuracy', `${path}?risk=0.01&user=curie`);
+    expect(careful).toMatchObject({ risk: 0.01, total: { suggested_hold_percentage: 1.25, suggested_risk: 0 } });
+    expect((await ask<Accuracy>('showAccuracy', '/usage/accuracy?by=account')).rows).toContainEqual({ key: 'compared', ...accuracy.total });
+  });
+
   it('sums up what was used by account, user, partition and month, as soon as it is answered', async () => {
     await ask('createAccount', '/accounts', { account: 'summed', budget_limit: 100 }, 201);
     const runs = [

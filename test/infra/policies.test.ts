@@ -139,20 +139,22 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
     'events:PutEvents on <Bus.Arn>',
   ],
   PoliciesViewer: [
-    'execute-api:Invoke on /GET/api/v1/accounts /GET/api/v1/accounts/* /GET/api/v1/accounts/*/holds /GET/api/v1/accounts/*/transactions /GET/api/v1/accounts/*/usage ' +
-      '/GET/api/v1/clusters /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/holds/*/runs/* /GET/api/v1/jobs/*/* /GET/api/v1/partitions /GET/api/v1/partitions/* /GET/api/v1/usage ' +
+    'execute-api:Invoke on /GET/api/v1/accounts /GET/api/v1/accounts/* /GET/api/v1/accounts/*/holds /GET/api/v1/accounts/*/transactions /GET/api/v1/accounts/*/usage /GET/api/v1/accounts/*/usage/accuracy ' +
+      '/GET/api/v1/clusters /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/holds/*/runs/* /GET/api/v1/jobs/*/* /GET/api/v1/partitions /GET/api/v1/partitions/* /GET/api/v1/usage /GET/api/v1/usage/accuracy ' +
       'if aws:PrincipalTag/asbb-account Null true',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of IAM
     'execute-api:Invoke on /GET/api/v1/accounts/${aws:PrincipalTag/asbb-account} /GET/api/v1/accounts/${aws:PrincipalTag/asbb-account}/holds ' +
       // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of IAM
-      '/GET/api/v1/accounts/${aws:PrincipalTag/asbb-account}/transactions /GET/api/v1/accounts/${aws:PrincipalTag/asbb-account}/usage',
+      '/GET/api/v1/accounts/${aws:PrincipalTag/asbb-account}/transactions /GET/api/v1/accounts/${aws:PrincipalTag/asbb-account}/usage ' +
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of IAM
+      '/GET/api/v1/accounts/${aws:PrincipalTag/asbb-account}/usage/accuracy',
     'execute-api:Invoke on /GET/api/v1/partitions /GET/api/v1/partitions/*',
   ],
   PoliciesAdmin: [
     'execute-api:Invoke on /DELETE/api/v1/accounts/* /DELETE/api/v1/partitions/* ' +
-      '/GET/api/v1/accounts /GET/api/v1/accounts/* /GET/api/v1/accounts/*/holds /GET/api/v1/accounts/*/transactions /GET/api/v1/accounts/*/usage ' +
+      '/GET/api/v1/accounts /GET/api/v1/accounts/* /GET/api/v1/accounts/*/holds /GET/api/v1/accounts/*/transactions /GET/api/v1/accounts/*/usage /GET/api/v1/accounts/*/usage/accuracy ' +
       '/GET/api/v1/clusters /GET/api/v1/health /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/holds/*/runs/* /GET/api/v1/jobs/*/* ' +
-      '/GET/api/v1/partitions /GET/api/v1/partitions/* /GET/api/v1/usage /PATCH/api/v1/accounts/* ' +
+      '/GET/api/v1/partitions /GET/api/v1/partitions/* /GET/api/v1/usage /GET/api/v1/usage/accuracy /PATCH/api/v1/accounts/* ' +
       '/POST/api/v1/accounts /POST/api/v1/accounts/*/deposits /POST/api/v1/audit ' +
       '/POST/api/v1/budget/check /POST/api/v1/budget/quote /POST/api/v1/budget/reconcile ' +
       '/POST/api/v1/holds/*/adjust /POST/api/v1/holds/*/bind /POST/api/v1/holds/*/extend /POST/api/v1/holds/*/release ' +
@@ -242,6 +244,8 @@ const WHO_MAY: Readonly<Record<Operation, string>> = {
   listHoldsOfAccount: ' no     no    yes    yes     no      yes',
   showAccountUsage: '   no     no    yes    yes     no      yes',
   showUsage: '          no     no    yes    no      no      yes',
+  showAccountAccuracy: 'no     no    yes    yes     no      yes',
+  showAccuracy: '       no     no    yes    no      no      yes',
   audit: '              no     no    no     no      no      yes',
   listPartitions: '     no     no    yes    yes     yes     yes',
   showPartition: '      no     no    yes    yes     yes     yes',

@@ -176,8 +176,10 @@ const everything = async (): Promise<void> => {
   const byAccount = anEvent({ ...run, run_id: 'alpha-6', job_id: '6', account: 'physics' });
   expect(await settleEndedJobs(ended, systemClock, aBatch(byHold, byJob, byAccount))).toEqual({ batchItemFailures: [] });
 
-  for (const path of ['', '/physics', '/physics/transactions', '/physics/holds', '/physics/usage']) await admin('GET', `/accounts${path}`);
+  for (const path of ['', '/physics', '/physics/transactions', '/physics/holds', '/physics/usage', '/physics/usage/accuracy'])
+    await admin('GET', `/accounts${path}`);
   for (const by of ['account', 'user']) await admin('GET', `/usage?by=${by}`);
+  await admin('GET', '/usage/accuracy');
   for (const path of ['', '/ten']) await admin('GET', `/partitions${path}`);
   expect(await auditAll(servicesOf('audit', table, systemClock), systemClock)).toMatchObject({ differences: 0, failed: 0, finished: true });
   await admin('POST', '/audit', {});
