@@ -1,5 +1,7 @@
 import { withCachedPartitions } from '#adapters/cached-partitions';
+import { createCallers } from '#adapters/callers';
 import { createGate, throughGate } from '#adapters/gate';
+import { ownClusterOnly } from '#app/own-cluster';
 import type { BudgetStore, Clock, Ids, Prices, Services, Settings, Telemetry } from '#app/ports';
 import { withinDeadline } from '#app/within-deadline';
 import { DIMENSION_KIND, METRIC_STORE_RETRIES } from '#contract/metrics';
@@ -22,5 +24,13 @@ export const createServices = ({ store, telemetry, ...parts }: Parts): Services 
     telemetry.measured([{ name: METRIC_STORE_RETRIES, value: 1, dimension: { name: DIMENSION_KIND, value: kind } }]);
   const storeUntil = (deadline: Instant): BudgetStore =>
     withinDeadline(throughGate(cached, gate, { clock: parts.clock, deadline }), { clock: parts.clock, ids: parts.ids, deadline, retried });
-  return { telemetry, world: (deadline) => ({ ...parts, store: storeUntil(deadline) }) };
+  const callers = createCallers(parts.clock);
+  return {
+    telemetry,
+    world: (deadline, principal = null) => {
+      const whole = storeUntil(deadline);
+      const caller = callers(principal, whole);
+      return { ...parts, caller, store: ownClusterOnly(whole, caller) };
+    },
+  };
 };

@@ -3,6 +3,7 @@ import { auditAccounts } from '#app/audit-accounts';
 import { createAccount } from '#app/create-account';
 import { deleteAccount } from '#app/delete-account';
 import { deposit } from '#app/deposit';
+import { namePrincipals } from '#app/name-principals';
 import { readAccountOrThrow } from '#app/read';
 import { summarizeUsage } from '#app/summarize-usage';
 import { updateAccount } from '#app/update-account';
@@ -11,17 +12,19 @@ import {
   AccountHoldsQuery,
   AccountPath,
   AuditRequest,
+  ClusterPath,
   CreateAccountRequest,
   DepositRequest,
   PageQuery,
   PartitionPath,
   PartitionRequest,
+  PrincipalsRequest,
   TransactionsQuery,
   UpdateAccountRequest,
   UsageQuery,
 } from '#contract/requests';
 import { BudgetError } from '#domain/errors';
-import { accountAnswer, auditAnswer, entryAnswer, holdAnswer, partitionAnswer, usageAnswer } from '#http/answers';
+import { accountAnswer, auditAnswer, clusterAnswer, entryAnswer, holdAnswer, partitionAnswer, usageAnswer } from '#http/answers';
 import { packPlace, unpackPlace } from '#http/audit-cursor';
 import { created, noContent, ok, pageOf, type RoutesOf, route } from '#http/route';
 import { toPartition } from '#http/to-domain';
@@ -140,6 +143,10 @@ const deletePartition = route({ path: PartitionPath }, async ({ path }, { store 
   return noContent;
 });
 
+const namePrincipalsRoute = route({ path: ClusterPath, body: PrincipalsRequest }, async ({ path, body }, world) =>
+  ok(clusterAnswer(await namePrincipals(world, { cluster: path.cluster, principals: body.principals }))),
+);
+
 const partitionNotFound = (partition: string): BudgetError =>
   new BudgetError('partition_not_found', `there is no partition ${partition} here: see 'asbb partition list'`, { partition });
 
@@ -159,4 +166,5 @@ export const adminRoutes: RoutesOf<'admin'> = {
   showPartition,
   putPartition,
   deletePartition,
+  namePrincipals: namePrincipalsRoute,
 };

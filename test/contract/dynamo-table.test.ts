@@ -131,7 +131,7 @@ describe('the items of one hold from place to settle', () => {
     };
     await store.createAccount(anAccount(), anEntry());
     await store.commit({ ...booked(aChange(limitBy(1n))), deposit: { account: 'physics', depositId: 'grant', amount: 1n } });
-    await store.beat({ cluster: 'hpc-prod', clusterUid: 'u', agentVersion: null, lastHeartbeat: NOON }, 0);
+    await store.beat({ cluster: 'hpc-prod', clusterUid: 'u', agentVersion: null, lastHeartbeat: NOON, principal: null }, 0);
     await store.writePartition(aPartition());
     const hold = await place(aHold());
     const unbound = await place(aHold());
