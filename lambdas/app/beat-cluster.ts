@@ -29,7 +29,7 @@ export const beatCluster = async (
   if (principal !== null && !stored.principals.includes(principal)) {
     throw new BudgetError(
       'cluster_conflict',
-      `${stored.principals.join(' and ')} acts for cluster ${cluster}, and so not ${principal}: an administrator can name both (PATCH /clusters/${cluster}), or wait five minutes if it has taken the other's place`,
+      `${stored.principals.join(' and ')} acts for cluster ${cluster}, and so not ${principal}: an administrator can name both with 'asbb cluster set', or wait five minutes if it has taken the other's place`,
       { cluster, principals: stored.principals },
     );
   }
