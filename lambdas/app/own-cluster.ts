@@ -1,6 +1,7 @@
 // Who acts for which cluster. IAM says which verbs a caller may use; this says for whose holds.
 import type { BudgetStore, Caller, Cluster } from '#app/ports';
 import { BudgetError } from '#domain/errors';
+import type { Hold } from '#domain/hold';
 import type { Instant } from '#domain/ledger';
 
 /** A cluster whose agent was not heard for so long has a stale heartbeat, and others may claim its name. */
@@ -35,7 +36,11 @@ export const actsForAnother = (principal: string, own: string, cluster: string):
     { principal, acts_for: own, cluster },
   );
 
-/** The same store, in which a caller that acts for a cluster finds and changes holds of no other. */
+/**
+ * The same store, in which a caller that acts for a cluster finds and changes holds of no other: each is answered
+ * `cluster_conflict`, as to whoever names another cluster than the hold's. An agent may well meet such a hold, in a job that was
+ * moved here; its right to be here is not in doubt.
+ */
 export const ownClusterOnly = (store: BudgetStore, caller: Caller): BudgetStore =>
   caller.principal === null
     ? store
@@ -43,11 +48,23 @@ export const ownClusterOnly = (store: BudgetStore, caller: Caller): BudgetStore 
         ...store,
         readHold: async (holdId) => {
           const hold = await store.readHold(holdId);
-          if (hold !== undefined) await requireOwn(caller, hold.cluster);
+          if (hold !== undefined) await requireOwnHold(caller, hold);
           return hold;
         },
         commit: async (booking) => {
-          if (booking.hold !== undefined) await requireOwn(caller, booking.hold.after.cluster);
+          if (booking.hold !== undefined) await requireOwnHold(caller, booking.hold.after);
           return store.commit(booking);
         },
       };
+
+const requireOwnHold = async (caller: Caller, { holdId, cluster }: Hold): Promise<void> => {
+  const own = await caller.cluster();
+  if (own === undefined || own.cluster === cluster) return;
+  throw new BudgetError(
+    'cluster_conflict',
+    `hold ${holdId} belongs to cluster ${cluster}, and ${caller.principal} acts for ${own.cluster}`,
+    {
+      ...{ hold_id: holdId, cluster, acts_for: own.cluster },
+    },
+  );
+};

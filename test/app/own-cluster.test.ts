@@ -128,7 +128,7 @@ describe('the store of a caller that acts for a cluster', () => {
     expect(await ownStore.readHold(hold.holdId)).toEqual(hold); // Bound to nothing yet.
 
     await beatBy(world, ROLE, 'alpha');
-    const denied = { code: 'not_authorized', details: { acts_for: 'alpha', cluster: hold.cluster } };
+    const denied = { code: 'cluster_conflict', details: { hold_id: hold.holdId, acts_for: 'alpha', cluster: hold.cluster } };
     await expect(ownStore.readHold(hold.holdId)).rejects.toMatchObject(denied);
     await expect(ownStore.commit({ accounts: [], entries: [], hold: { before: hold, after: hold } })).rejects.toMatchObject(denied);
     expect(await ownStore.readHold('another')).toBeUndefined();
