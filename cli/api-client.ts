@@ -79,6 +79,7 @@ export interface Answers {
   showPartition: PartitionAnswer;
   putPartition: PartitionAnswer;
   deletePartition: undefined;
+  namePrincipals: ReturnType<typeof clusterAnswer>;
 }
 
 export interface ApiRequest {

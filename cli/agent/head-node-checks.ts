@@ -1,7 +1,7 @@
 // What `asbb doctor` looks at on a head node: the plugin in Slurm, asbb.conf, the agent, and whether each can have its credentials.
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { HEARTBEAT_STALE_MS } from '#app/expire-holds';
+import { HEARTBEAT_STALE_MS } from '#app/own-cluster';
 import { isFileError, readPlainFile } from '#cli/agent/files';
 import { findGuardConf, type GuardConf, readGuardConf } from '#cli/agent/guard-conf';
 import { checkAgentHealth } from '#cli/agent/health-check';

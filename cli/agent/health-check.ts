@@ -1,6 +1,6 @@
 // What the agent's health file says, as somebody else reads it.
 
-import { HEARTBEAT_STALE_MS } from '#app/expire-holds';
+import { HEARTBEAT_STALE_MS } from '#app/own-cluster';
 import { isFileError, readPlainFile } from '#cli/agent/files';
 import { ageText, type Check, well, wrong } from '#cli/checks';
 

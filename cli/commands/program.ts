@@ -3,6 +3,7 @@ import { type Command, CommanderError } from 'commander';
 import { accountCommand } from '#cli/commands/account';
 import { agentCommand } from '#cli/commands/agent';
 import { auditCommand, recoverCommand } from '#cli/commands/audit';
+import { clusterCommand } from '#cli/commands/cluster';
 import { addGlobalOptions, createCommand, globalsOf, type Shell } from '#cli/commands/command';
 import { completionCommand } from '#cli/commands/completion';
 import { configCommand } from '#cli/commands/config';
@@ -40,6 +41,7 @@ export const buildProgram = (shell: Shell): Command => {
     .addCommand(statusCommand(shell))
     .addCommand(doctorCommand(shell))
     .addCommand(partitionCommand(shell))
+    .addCommand(clusterCommand(shell))
     .addCommand(configCommand(shell))
     .addCommand(databaseCommand(shell))
     .addCommand(localCommand(shell))

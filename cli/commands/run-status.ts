@@ -1,6 +1,7 @@
 // The `asbb status` command. What one question does not answer keeps none of the others from being asked.
 import { existsSync } from 'node:fs';
-import { HEARTBEAT_STALE_MS, LONGEST_KEPT_MS } from '#app/expire-holds';
+import { LONGEST_KEPT_MS } from '#app/expire-holds';
+import { HEARTBEAT_STALE_MS } from '#app/own-cluster';
 import { findGuardConf, readGuardConf } from '#cli/agent/guard-conf';
 import { checkAgentHealth } from '#cli/agent/health-check';
 import { healthFileToRead } from '#cli/agent/state-file';

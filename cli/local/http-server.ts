@@ -326,7 +326,7 @@ const authenticate = async (
   const verification = await verify.verifier({ method, rawPath, rawQueryString, headers, body });
   if (!verification.ok) throw new BudgetError('not_authorized', verification.message);
   const { accessKeyId } = verification;
-  const userArn = `arn:aws:iam::${ACCOUNT_ID}:user/local`;
+  const userArn = `arn:aws:iam::${ACCOUNT_ID}:root`;
   return { accessKey: accessKeyId, accountId: ACCOUNT_ID, callerId: accessKeyId, userArn, userId: accessKeyId };
 };
 

@@ -1,8 +1,7 @@
 // The budget store on DynamoDB, in the one table that contract/table.ts defines.
-import { ConditionalCheckFailedException } from '@aws-sdk/client-dynamodb';
 import { DeleteCommand, type DynamoDBDocumentClient, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { requireCountable, requireSound } from '#adapters/booking-rules';
-import { fromAttributes } from '#adapters/dynamo-attributes';
+import { beat, namePrincipals } from '#adapters/dynamo-clusters';
 import { birthOf, refusalOf, removalOf, transactionOf, writesOf } from '#adapters/dynamo-commit';
 import {
   decodeAccount,
@@ -14,7 +13,6 @@ import {
   decodePrice,
   decodeRun,
   decodeSpec,
-  encodeCluster,
   encodeMark,
   encodePartition,
   encodePrice,
@@ -30,7 +28,7 @@ import {
 } from '#adapters/dynamo-lists';
 import { behind, createRequests } from '#adapters/dynamo-requests';
 import { countUsage } from '#adapters/dynamo-usage';
-import type { BudgetStore, Cluster } from '#app/ports';
+import type { BudgetStore } from '#app/ports';
 import {
   ACCOUNT_DIRECTORY,
   ANNOUNCED_FOR_SECONDS,
@@ -50,11 +48,6 @@ import {
   runKey,
   specKey,
 } from '#contract/table';
-import type { Instant } from '#domain/ledger';
-
-const isUnclaimed = 'attribute_not_exists(pk)';
-const isClaimedByThisOne = 'cluster_uid = :cluster_uid';
-const isClaimedByOneThatIsGone = 'last_heartbeat < :gone_before';
 
 /**
  * Reads and writes of one item are one request, lists a bounded number. Nothing is retried here: the use cases do it, who
@@ -127,6 +120,7 @@ export const createDynamoBudgets = ({ client, table }: { client: DynamoDBDocumen
     readCluster: (cluster) => get(clusterKey(cluster), decodeCluster),
     listClusters: (page) => listByName(query, { partition: CLUSTER_DIRECTORY, list: ['clusters'], page }, decodeCluster),
     beat: (heartbeat, goneBefore) => send(beat({ client, table }, heartbeat, goneBefore)),
+    namePrincipals: (cluster, principals) => send(namePrincipals({ client, table }, cluster, principals)),
 
     readPartition: (partition) => get(partitionKey(partition), decodePartition),
     listPartitions: (page) => listByName(query, { partition: PARTITION_DIRECTORY, list: ['partitions'], page }, decodePartition),
@@ -145,29 +139,4 @@ export const createDynamoBudgets = ({ client, table }: { client: DynamoDBDocumen
       await send(client.send(new PutCommand({ TableName: table, Item: encodePrice(price) })));
     },
   };
-};
-
-/**
- * The first uid that uses a name claims it, for as long as it is heard: two clusters of one name would settle each other's jobs,
- * but one that was rebuilt has another uid, too.
- */
-const beat = async (
-  { client, table }: { client: DynamoDBDocumentClient; table: string },
-  heartbeat: Cluster,
-  goneBefore: Instant,
-): Promise<Cluster> => {
-  const command = new PutCommand({
-    TableName: table,
-    Item: encodeCluster(heartbeat),
-    ConditionExpression: `${isUnclaimed} OR ${isClaimedByThisOne} OR ${isClaimedByOneThatIsGone}`,
-    ExpressionAttributeValues: { ':cluster_uid': heartbeat.clusterUid, ':gone_before': goneBefore },
-    ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-  });
-  try {
-    await client.send(command);
-    return heartbeat;
-  } catch (error) {
-    if (error instanceof ConditionalCheckFailedException && error.Item) return decodeCluster(fromAttributes(error.Item));
-    throw error;
-  }
 };

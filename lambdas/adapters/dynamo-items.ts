@@ -395,6 +395,7 @@ export const encodeCluster = (cluster: Cluster): Item =>
     cluster_uid: cluster.clusterUid,
     agent_version: orAbsent(cluster.agentVersion),
     last_heartbeat: cluster.lastHeartbeat,
+    principals: cluster.principals.length === 0 ? undefined : cluster.principals,
   });
 
 export const decodeCluster = (stored: Item): Cluster => {
@@ -404,6 +405,7 @@ export const decodeCluster = (stored: Item): Cluster => {
     clusterUid: of.text('cluster_uid'),
     agentVersion: of.textOrNull('agent_version'),
     lastHeartbeat: of.number('last_heartbeat'),
+    principals: of.has('principals') ? of.texts('principals') : [],
   };
 };
 

@@ -213,11 +213,24 @@ export const createMemoryBudgets = (): BudgetStore => {
     async beat(heartbeat, goneBefore) {
       await null;
       const claimed = tables.clusters.get(heartbeat.cluster);
-      const isTaken = claimed !== undefined && claimed.clusterUid !== heartbeat.clusterUid && claimed.lastHeartbeat >= goneBefore;
-      if (isTaken) return claimed;
-      const stored = kept(heartbeat);
+      const { principal, ...beating } = heartbeat;
+      const own = principal === null ? [] : [principal];
+      const principals = claimed === undefined || claimed.principals.length === 0 ? own : claimed.principals;
+      const isAnother = principal !== null && !principals.includes(principal);
+      const isHeard = claimed !== undefined && claimed.lastHeartbeat >= goneBefore;
+      if (isHeard && (isAnother || claimed.clusterUid !== heartbeat.clusterUid)) return claimed;
+      const stored = kept({ ...beating, principals: isAnother ? own : principals });
       tables.clusters.set(heartbeat.cluster, stored);
       tables.clusterNames.add(heartbeat.cluster);
+      return stored;
+    },
+
+    async namePrincipals(cluster, principals) {
+      await null;
+      const claimed = tables.clusters.get(cluster);
+      if (claimed === undefined) return undefined;
+      const stored = kept({ ...claimed, principals });
+      tables.clusters.set(cluster, stored);
       return stored;
     },
 

@@ -1,5 +1,7 @@
 import { withCachedPartitions } from '#adapters/cached-partitions';
+import { createCallers } from '#adapters/callers';
 import { createGate, throughGate } from '#adapters/gate';
+import { ownClusterOnly } from '#app/own-cluster';
 import type { Advisor, BudgetStore, Clock, Ids, PriceLink, Services, Settings, Telemetry, World } from '#app/ports';
 import { createPriceChain } from '#app/price-chain';
 import { withinDeadline } from '#app/within-deadline';
@@ -41,9 +43,17 @@ export const createServices = ({ store, telemetry, pricing, advisor, ...parts }:
           },
         };
   const chain = createPriceChain({ clock: parts.clock, store: cached, ...pricing });
-  const worldUntil = (deadline: Instant): World => {
-    const reached = storeUntil(deadline);
-    return { ...parts, ...advisorUntil(deadline), store: reached, prices: chain.within({ store: reached, deadline }) };
+  const callers = createCallers(parts.clock);
+  const worldUntil = (deadline: Instant, principal: string | null = null): World => {
+    const whole = storeUntil(deadline);
+    const caller = callers(principal, whole);
+    return {
+      ...parts,
+      ...advisorUntil(deadline),
+      caller,
+      store: ownClusterOnly(whole, caller),
+      prices: chain.within({ store: whole, deadline }),
+    };
   };
   return { telemetry, world: worldUntil };
 };

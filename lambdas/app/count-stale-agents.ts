@@ -1,4 +1,5 @@
-import { HEARTBEAT_STALE_MS, LONGEST_KEPT_MS } from '#app/expire-holds';
+import { LONGEST_KEPT_MS } from '#app/expire-holds';
+import { HEARTBEAT_STALE_MS } from '#app/own-cluster';
 import type { World } from '#app/ports';
 
 const PAGE_SIZE = 500;

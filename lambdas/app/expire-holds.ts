@@ -1,11 +1,10 @@
 import { closing, holdBooking, holdEntry, notBefore } from '#app/book';
+import { isHeard } from '#app/own-cluster';
 import type { World } from '#app/ports';
 import { BudgetError } from '#domain/errors';
 import { expire, type Hold, isBound } from '#domain/hold';
 import type { Instant } from '#domain/ledger';
 
-/** A cluster whose agent was not heard for so long has a stale heartbeat. */
-export const HEARTBEAT_STALE_MS = 5 * 60 * 1000;
 /** Even with a dead agent, money comes back after so long. */
 export const LONGEST_KEPT_MS = 7 * 24 * 3600 * 1000;
 const PAGE_SIZE = 500;
@@ -98,7 +97,7 @@ const heartbeats = (world: World, now: Instant) => {
   const stale = new Map<string, Promise<boolean>>();
   const read = async (cluster: string): Promise<boolean> => {
     const heartbeat = await world.store.readCluster(cluster);
-    return heartbeat !== undefined && now - heartbeat.lastHeartbeat > HEARTBEAT_STALE_MS;
+    return heartbeat !== undefined && !isHeard(heartbeat, now);
   };
   return (cluster: string): Promise<boolean> => {
     // The promise is kept and not its value: four holds of one cluster may ask before the first is answered.

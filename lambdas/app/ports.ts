@@ -157,6 +157,13 @@ export interface Cluster {
   readonly clusterUid: string;
   readonly agentVersion: string | null;
   readonly lastHeartbeat: Instant;
+  /** Roles and users that act for it, as `arn:aws:iam::ACCOUNT:role/NAME`. None where nobody signs. */
+  readonly principals: readonly string[];
+}
+
+export interface Heartbeat extends Omit<Cluster, 'principals'> {
+  /** Who sends it; null where nobody signs. */
+  readonly principal: string | null;
 }
 
 /** How a booking changes one account, and under which conditions. */
@@ -278,10 +285,12 @@ export interface BudgetStore {
   readCluster(cluster: string): Promise<Cluster | undefined>;
   listClusters(page: PageRequest): Promise<Page<Cluster>>;
   /**
-   * Writes the heartbeat unless another uid has claimed the name and was heard since `goneBefore`. Returns what is stored
-   * afterwards.
+   * Writes the heartbeat unless another uid, or principals without this one, have claimed the name and were heard since
+   * `goneBefore`; whoever takes the place of others acts for the cluster alone. Returns what is stored afterwards.
    */
-  beat(heartbeat: Cluster, goneBefore: Instant): Promise<Cluster>;
+  beat(heartbeat: Heartbeat, goneBefore: Instant): Promise<Cluster>;
+  /** Says who acts for a cluster. Undefined: there is no such cluster. */
+  namePrincipals(cluster: string, principals: readonly string[]): Promise<Cluster | undefined>;
 
   readPartition(partition: string): Promise<PartitionModel | undefined>;
   listPartitions(page: PageRequest): Promise<Page<PartitionModel>>;
@@ -320,8 +329,17 @@ export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable';
 }
 
+/** Who asks. */
+export interface Caller {
+  /** A role or user, as in `Cluster`; null: nobody who could be bound to a cluster. */
+  readonly principal: string | null;
+  /** The cluster that it acts for, and then for no other. Undefined: none, and only IAM says what it may do. */
+  cluster(): Promise<Cluster | undefined>;
+}
+
 /** What a use case works with, made anew for each request by the composition root. */
 export interface World {
+  readonly caller: Caller;
   readonly store: BudgetStore;
   readonly prices: Prices;
   /** Absent: none is configured. */
@@ -333,8 +351,8 @@ export interface World {
 
 /** What answers requests: a world for each, and somewhere to tell of it. */
 export interface Services {
-  /** What a use case works with, for one request that has until `deadline`. */
-  world(deadline: Instant): World;
+  /** What a use case works with, for one request that has until `deadline`. @param principal who asks, if anybody is to be bound */
+  world(deadline: Instant, principal?: string | null): World;
   readonly telemetry: Telemetry;
 }
 

@@ -1,6 +1,7 @@
 // Single fields of the wire: what is accepted, and what it becomes inside.
 import * as z from 'zod';
 import { DEFAULT_PAGE_SIZE, MAX_COUNT, MAX_DEADLINE_MS, MAX_PAGE_SIZE, MAX_PARTITIONS_PER_JOB, MIN_DEADLINE_MS } from '#contract/limits';
+import { principalOf } from '#contract/principal';
 import { parseAccountName } from '#domain/account';
 import { parseArraySpec } from '#domain/array-spec';
 import { BudgetError } from '#domain/errors';
@@ -94,6 +95,17 @@ export const instantOrDate = z.union(
   [instant, date.transform((day) => Date.parse(`${day}T00:00:00Z`))],
   'must be an ISO 8601 time in UTC or a date',
 );
+
+/** A role or user, without its path: names are unique in an account, and a session of a role does not tell its path. */
+export const principal = z
+  .string()
+  .max(2048)
+  .transform((arn, context): string => {
+    const known = principalOf(arn);
+    if (known !== null) return known;
+    context.addIssue({ code: 'custom', message: 'must be the ARN of a role or user, like arn:aws:iam::111122223333:role/head-node' });
+    return z.NEVER;
+  });
 
 export const deadlineMs = z.int().min(MIN_DEADLINE_MS).max(MAX_DEADLINE_MS);
 

@@ -13,6 +13,8 @@ export const MAX_AUDIT_CURSOR_CHARS = 63 * 1024;
 export const MAX_COUNT = 16_777_215;
 export const MAX_PARTITIONS_PER_JOB = 16;
 export const MAX_INSTANCE_TYPES = 50;
+/** Roles and users that act for one cluster: the agent's, the plugin's, and those that take their places. */
+export const MAX_PRINCIPALS = 8;
 
 // EventBridge's own, https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 export const MAX_PUT_ENTRIES = 10;

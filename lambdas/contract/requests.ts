@@ -20,6 +20,7 @@ import {
   page,
   partitionList,
   partitionName,
+  principal,
   runId,
   shareE4,
   text,
@@ -28,7 +29,7 @@ import {
   userName,
   wallTime,
 } from '#contract/fields';
-import { MAX_AUDIT_CURSOR_CHARS, MAX_INSTANCE_TYPES } from '#contract/limits';
+import { MAX_AUDIT_CURSOR_CHARS, MAX_INSTANCE_TYPES, MAX_PRINCIPALS } from '#contract/limits';
 import { DEFAULT_RISK_E4 } from '#domain/accuracy';
 import { MAX_ARRAY_TASKS } from '#domain/array-spec';
 import { MAX_RUNS_PER_BATCH } from '#domain/run';
@@ -218,6 +219,13 @@ export const DepositRequest = exactly({
 });
 
 export const ClusterRequest = exactly({ cluster_uid: id(128), agent_version: text(64).optional() });
+/** Who acts for a cluster, in place of who did so far. */
+export const PrincipalsRequest = exactly({
+  principals: z
+    .array(principal)
+    .max(MAX_PRINCIPALS)
+    .transform((names) => [...new Set(names)]),
+});
 export const AuditRequest = exactly({
   account: accountName.optional(),
   cursor: z.string().max(MAX_AUDIT_CURSOR_CHARS).optional(),

@@ -55,6 +55,7 @@ export const ROUTES = {
   showPartition: at('admin', 'GET', '/partitions/{partition}'),
   putPartition: at('admin', 'PUT', '/partitions/{partition}'),
   deletePartition: at('admin', 'DELETE', '/partitions/{partition}'),
+  namePrincipals: at('admin', 'PATCH', '/clusters/{cluster}'),
 } as const satisfies Record<string, Route>;
 
 export type Operation = keyof typeof ROUTES;

@@ -9,6 +9,7 @@ export const ERROR_STATUS = {
   partition_not_found: 404,
   job_not_found: 404,
   run_not_found: 404,
+  cluster_not_found: 404,
   route_not_found: 404,
   account_exists: 409,
   account_has_open_holds: 409,

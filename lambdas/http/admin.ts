@@ -4,6 +4,7 @@ import { createAccount } from '#app/create-account';
 import { deleteAccount } from '#app/delete-account';
 import { deposit } from '#app/deposit';
 import { measureAccuracy } from '#app/measure-accuracy';
+import { namePrincipals } from '#app/name-principals';
 import { partitionPrice } from '#app/partition-price';
 import { QUOTE_PATIENCE_MS } from '#app/patience';
 import type { World } from '#app/ports';
@@ -16,18 +17,29 @@ import {
   AccountPath,
   AccuracyQuery,
   AuditRequest,
+  ClusterPath,
   CreateAccountRequest,
   DepositRequest,
   PageQuery,
   PartitionPath,
   PartitionRequest,
+  PrincipalsRequest,
   TransactionsQuery,
   UpdateAccountRequest,
   UsageQuery,
 } from '#contract/requests';
 import { BudgetError } from '#domain/errors';
 import type { PartitionModel } from '#domain/partition';
-import { accountAnswer, accuracyAnswer, auditAnswer, entryAnswer, holdAnswer, partitionAnswer, usageAnswer } from '#http/answers';
+import {
+  accountAnswer,
+  accuracyAnswer,
+  auditAnswer,
+  clusterAnswer,
+  entryAnswer,
+  holdAnswer,
+  partitionAnswer,
+  usageAnswer,
+} from '#http/answers';
 import { packPlace, unpackPlace } from '#http/audit-cursor';
 import { created, noContent, ok, pageOf, type RoutesOf, route } from '#http/route';
 import { toPartition } from '#http/to-domain';
@@ -161,6 +173,10 @@ const deletePartition = route({ path: PartitionPath }, async ({ path }, { store 
   return noContent;
 });
 
+const namePrincipalsRoute = route({ path: ClusterPath, body: PrincipalsRequest }, async ({ path, body }, world) =>
+  ok(clusterAnswer(await namePrincipals(world, { cluster: path.cluster, principals: body.principals }))),
+);
+
 const partitionNotFound = (partition: string): BudgetError =>
   new BudgetError('partition_not_found', `there is no partition ${partition} here: see 'asbb partition list'`, { partition });
 
@@ -182,4 +198,5 @@ export const adminRoutes: RoutesOf<'admin'> = {
   showPartition,
   putPartition,
   deletePartition,
+  namePrincipals: namePrincipalsRoute,
 };

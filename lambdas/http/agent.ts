@@ -1,9 +1,10 @@
 // The verbs of a hold, and what the agent on a head node asks.
+import { beatCluster } from '#app/beat-cluster';
 import { bindHold } from '#app/bind-hold';
 import { correctRun } from '#app/correct-run';
-import { HEARTBEAT_STALE_MS } from '#app/expire-holds';
 import { extendHold } from '#app/extend-hold';
 import { forceHold } from '#app/force-hold';
+import { HEARTBEAT_STALE_MS } from '#app/own-cluster';
 import { readHoldOrThrow, readJobLinkOrThrow, readSpecOf } from '#app/read';
 import { releaseHold } from '#app/release-hold';
 import { settleRuns } from '#app/settle-runs';
@@ -45,7 +46,10 @@ const settleRunsRoute = route({ path: HoldPath, body: RunsRequest }, async ({ pa
 
 // Under the hold's id also where no hold was known: a run that was booked late is found by the name that it was booked under.
 const showRun = route({ path: RunPath }, async ({ path }, { store }) => {
-  const run = await store.readRun({ owner: path.hold_id, runId: path.run_id });
+  const [run] = await Promise.all([
+    store.readRun({ owner: path.hold_id, runId: path.run_id }),
+    store.readHold(path.hold_id), // Refuses a caller that acts for another cluster.
+  ]);
   if (run === undefined)
     throw new BudgetError('run_not_found', `hold ${path.hold_id} has no run ${path.run_id}`, {
       hold_id: path.hold_id,
@@ -122,21 +126,15 @@ const listHoldsOfCluster = route({ query: ClusterHoldsQuery }, async ({ query },
   return ok({ holds: page.items.map(holdAnswer), ...compact({ cursor: page.cursor }) });
 });
 
-const beatCluster = route({ path: ClusterPath, body: ClusterRequest }, async ({ path, body }, { store, clock }) => {
-  const now = clock.now();
+// Whose name it is, the use case says: a cluster may be called otherwise once its former name is not heard any more.
+const beatClusterRoute = route({ path: ClusterPath, body: ClusterRequest, claims: true }, async ({ path, body }, world) => {
   const { cluster } = path;
-  const heartbeat = { cluster, clusterUid: body.cluster_uid, agentVersion: body.agent_version ?? null, lastHeartbeat: now };
-  const stored = await store.beat(heartbeat, now - HEARTBEAT_STALE_MS);
-  if (stored.clusterUid !== body.cluster_uid) {
-    throw new BudgetError(
-      'cluster_conflict',
-      `cluster name ${cluster} belongs to another cluster that is running: give this one a name of its own, or wait five minutes if it has taken the other's place`,
-      {
-        cluster,
-      },
-    );
-  }
-  return ok({ cluster, stale_at: new Date(now + HEARTBEAT_STALE_MS).toISOString() });
+  const { lastHeartbeat } = await beatCluster(world, {
+    cluster,
+    clusterUid: body.cluster_uid,
+    agentVersion: body.agent_version ?? null,
+  });
+  return ok({ cluster, stale_at: new Date(lastHeartbeat + HEARTBEAT_STALE_MS).toISOString() });
 });
 
 const listClusters = route({ query: PageQuery }, async ({ query }, { store }) => {
@@ -160,6 +158,6 @@ export const agentRoutes: RoutesOf<'agent'> = {
   showHold,
   showJob,
   listHoldsOfCluster,
-  beatCluster,
+  beatCluster: beatClusterRoute,
   listClusters,
 };

@@ -302,6 +302,7 @@ export const clusterAnswer = (cluster: Cluster) => ({
   cluster: cluster.cluster,
   agent_version: cluster.agentVersion,
   last_heartbeat: iso(cluster.lastHeartbeat),
+  principals: cluster.principals,
 });
 
 export const auditAnswer = (audit: Audit, cursor: string | undefined) => ({

@@ -1,9 +1,11 @@
 // One route: read the request, ask a use case, write the answer. The same in AWS and in `asbb local`.
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import type * as z from 'zod';
+import { requireOwn } from '#app/own-cluster';
 import type { PageRequest, Services, Telemetry, World } from '#app/ports';
 import { DEFAULT_DEADLINE_MS, MAX_BODY_BYTES } from '#contract/limits';
 import { parsed, parsedJson } from '#contract/parse';
+import { principalOf } from '#contract/principal';
 import { NoFields } from '#contract/requests';
 import type { FunctionName, OperationOf } from '#contract/routes';
 import { BudgetError } from '#domain/errors';
@@ -29,6 +31,8 @@ interface Shapes<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> 
   readonly path?: P;
   readonly query?: Q;
   readonly body?: B;
+  /** The use case itself says whether the caller may act for the cluster of the path. @default only for its own */
+  readonly claims?: true;
 }
 
 export type RouteHandler = (event: APIGatewayProxyEventV2, context: Context) => Promise<APIGatewayProxyStructuredResultV2>;
@@ -56,7 +60,9 @@ export const route =
       body: parsedBy(shapes.body, shapes.body === undefined ? undefined : jsonBody(event)),
     };
     const deadline = event.requestContext.timeEpoch + (deadlineMsOf(request.body) ?? DEFAULT_DEADLINE_MS);
-    const answer = await handle(request, services.world(deadline));
+    const world = services.world(deadline, callerOf(event));
+    if (shapes.claims === undefined) for (const cluster of clustersIn(request)) await requireOwn(world.caller, cluster);
+    const answer = await handle(request, world);
     (context as WithVerdict)[VERDICT] = answer.verdict;
     return written(answer);
   };
@@ -70,6 +76,19 @@ export const pageOf = (query: { limit: number; cursor?: string | undefined }): P
   limit: query.limit,
   ...(query.cursor === undefined ? {} : { cursor: query.cursor }),
 });
+
+/** Whom API Gateway has let in: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html */
+const callerOf = ({ requestContext }: APIGatewayProxyEventV2): string | null => {
+  const { authorizer } = requestContext as { authorizer?: { iam?: { userArn?: string | null } } };
+  return principalOf(authorizer?.iam?.userArn ?? '');
+};
+
+/** Every cluster that a request names, wherever it does: no route can forget to ask whether it is the caller's. */
+const clustersIn = (request: { path: unknown; query: unknown; body: unknown }): Set<string> => {
+  const { runs } = (request.body ?? {}) as { runs?: readonly unknown[] };
+  const parts = [request.path, request.query, request.body, ...(runs ?? [])];
+  return new Set(parts.map((part) => (part as { cluster?: string } | undefined)?.cluster).filter((cluster) => cluster !== undefined));
+};
 
 const deadlineMsOf = (body: unknown): number | undefined =>
   typeof body === 'object' && body !== null && 'deadline_ms' in body && typeof body.deadline_ms === 'number' ? body.deadline_ms : undefined;

@@ -53,6 +53,7 @@ const CALLERS: Readonly<Record<Operation, readonly Exclude<Caller, 'admin'>[]>> 
   showPartition: ['viewer'],
   putPartition: [],
   deletePartition: [],
+  namePrincipals: [],
 };
 
 /** A viewer whose role or user has this tag sees the account that it names, and no other. */

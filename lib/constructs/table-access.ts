@@ -46,7 +46,7 @@ const BOOKING = { UpdateItem: [ACCOUNT], PutItem: [HOLD, LEDGER] } as const;
 export const TABLE_ACCESS: Readonly<Record<ServiceFunctionName, Access>> = {
   submit: {
     GetItem: [ACCOUNT, HOLD, PARTITION_DIRECTORY, PRICE],
-    Query: [JOB],
+    Query: [JOB, CLUSTER_DIRECTORY],
     UpdateItem: BOOKING.UpdateItem,
     PutItem: [...BOOKING.PutItem, PRICE],
   },
@@ -55,15 +55,15 @@ export const TABLE_ACCESS: Readonly<Record<ServiceFunctionName, Access>> = {
     BatchGetItem: [HOLD],
     Query: [HOLD, JOB, CLUSTER_DIRECTORY],
     indexes: [OPEN_HOLDS_OF_CLUSTER],
-    UpdateItem: BOOKING.UpdateItem,
-    PutItem: [...BOOKING.PutItem, JOB, CLUSTER_DIRECTORY],
+    UpdateItem: [...BOOKING.UpdateItem, CLUSTER_DIRECTORY],
+    PutItem: [...BOOKING.PutItem, JOB],
   },
   admin: {
     GetItem: [ACCOUNT, HOLD, PARTITION_DIRECTORY, PRICE],
     BatchGetItem: [ACCOUNT, HOLD],
-    Query: [ACCOUNT, ACCOUNT_DIRECTORY, LEDGER, USAGE, HOLD, PARTITION_DIRECTORY],
+    Query: [ACCOUNT, ACCOUNT_DIRECTORY, LEDGER, USAGE, HOLD, PARTITION_DIRECTORY, CLUSTER_DIRECTORY],
     indexes: [HOLDS_OF_ACCOUNT, OPEN_HOLDS_BY_EXPIRY],
-    UpdateItem: [ACCOUNT],
+    UpdateItem: [ACCOUNT, CLUSTER_DIRECTORY],
     PutItem: [ACCOUNT, ACCOUNT_DIRECTORY, LEDGER, PARTITION_DIRECTORY, PRICE],
     DeleteItem: [ACCOUNT, ACCOUNT_DIRECTORY, PARTITION_DIRECTORY],
   },
@@ -79,17 +79,31 @@ export const TABLE_ACCESS: Readonly<Record<ServiceFunctionName, Access>> = {
   'price-refresh': { Query: [PARTITION_DIRECTORY], PutItem: [PRICE] },
 };
 
-/** One statement for each action, and one for the indexes. */
+const WRITES: ReadonlySet<string> = new Set<ItemAction>(['PutItem', 'UpdateItem', 'DeleteItem']);
+
+/**
+ * One statement for each action, one more for each write in a transaction, and one for the indexes.
+ *
+ * AWS does not say whether `dynamodb:LeadingKeys` of a write in a transaction is the key of that write, those of all writes, or
+ * absent. The first statement allows the write in the first case and the last; the second in the first case, where it adds
+ * nothing, and where all keys are there.
+ */
 export const tableStatements = (table: TableV2, { indexes, ...actions }: Access): PolicyStatement[] => [
-  ...Object.entries(actions).map(
-    ([action, keys]) =>
-      new PolicyStatement({
-        sid: action,
-        actions: [`dynamodb:${action}`],
-        resources: [table.tableArn],
-        conditions: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': [...keys] } },
-      }),
-  ),
+  ...Object.entries(actions).flatMap(([action, keys]) => {
+    const statement = (sid: string, conditions: Record<string, Record<string, readonly string[]>>): PolicyStatement =>
+      new PolicyStatement({ sid, actions: [`dynamodb:${action}`], resources: [table.tableArn], conditions });
+    return [
+      statement(action, { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': [...keys] } }),
+      ...(WRITES.has(action)
+        ? [
+            statement(`${action}InTransaction`, {
+              'ForAnyValue:StringLike': { 'dynamodb:LeadingKeys': [...keys] },
+              'ForAnyValue:StringEquals': { 'dynamodb:EnclosingOperation': ['TransactWriteItems'] },
+            }),
+          ]
+        : []),
+    ];
+  }),
   ...(indexes === undefined
     ? []
     : [

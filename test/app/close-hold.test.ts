@@ -107,7 +107,7 @@ describe('extendHold', () => {
 
 describe('expireHolds', () => {
   const beat = (world: TestWorld) =>
-    world.table.beat({ cluster: 'hpc', clusterUid: 'u', agentVersion: null, lastHeartbeat: world.clock.now() }, 0);
+    world.table.beat({ cluster: 'hpc', clusterUid: 'u', agentVersion: null, lastHeartbeat: world.clock.now(), principal: null }, 0);
 
   it('gives back what nobody bound', async () => {
     const world = await aHeldWorld();

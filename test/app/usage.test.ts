@@ -310,7 +310,7 @@ describe('countStaleAgents', () => {
   it('counts clusters that are not heard, but were within a week', async () => {
     const world = await aWorld();
     const beat = (cluster: string, ago: number) =>
-      world.table.beat({ cluster, clusterUid: 'u', agentVersion: null, lastHeartbeat: NOON - ago }, 0);
+      world.table.beat({ cluster, clusterUid: 'u', agentVersion: null, lastHeartbeat: NOON - ago, principal: null }, 0);
     await beat('fresh', 5 * MINUTE_MS);
     expect(await countStaleAgents(world)).toBe(0);
     await beat('stale', 5 * MINUTE_MS + 1);

@@ -422,6 +422,8 @@ const createMeter = (base: DynamoDBClient, table: string) => {
         }
         case 'PutItem':
           return write([body.Item ?? {}], 1, send);
+        case 'UpdateItem':
+          return write([body.Key ?? {}], 1, send);
         case 'GetItem':
           readUnits += factor * readUnitsOf([await imageOf(body.Key ?? {})]);
           return send();

@@ -13,6 +13,7 @@ import {
 } from '#cli/commands/run-account';
 import { runUsageAccuracy } from '#cli/commands/run-accuracy';
 import { runAudit } from '#cli/commands/run-audit';
+import { runClusterList, runClusterSet } from '#cli/commands/run-cluster';
 import { runConfigInit } from '#cli/commands/run-config';
 import { runDatabaseMigrate, runDatabaseStatus } from '#cli/commands/run-database';
 import { runHoldList, runHoldRelease, runHoldShow } from '#cli/commands/run-hold';
@@ -713,6 +714,33 @@ describe('partition', () => {
     await runPartitionDelete(context, { name: 'aws' });
     expect(machine.out()).toContain('Instance types            c5.18xlarge,c5n.18xlarge\n');
     expect(machine.out()).toContain('partition aws removed\n');
+  });
+});
+
+describe('cluster', () => {
+  const ROLE = 'arn:aws:iam::111122223333:role/hpc1-agent';
+  const hpc1 = { cluster: 'hpc1', agent_version: '0.1.0', last_heartbeat: '2026-11-23T11:59:00.000Z', principals: [ROLE] };
+
+  it('list shows who is heard, and who acts for it', async () => {
+    const { context, machine } = aContext({ 'GET /clusters': { body: { clusters: [hpc1] } } });
+    expect(await runClusterList(context, {})).toBe(0);
+    expect(machine.out()).toMatch(
+      /^CLUSTER +AGENT +LAST HEARD +ACTED FOR BY\nhpc1 +0\.1\.0 .+ arn:aws:iam::111122223333:role\/hpc1-agent\n$/,
+    );
+  });
+
+  it.each([
+    [`${ROLE}, arn:aws:iam::111122223333:user/curie`, [ROLE, 'arn:aws:iam::111122223333:user/curie']],
+    ['', []],
+  ])('set sends whom %j names', async (principals, sent) => {
+    const { context, asked, machine } = aContext({ 'PATCH /clusters/hpc1': { body: hpc1 } });
+    expect(await runClusterSet(context, { name: 'hpc1', principals })).toBe(0);
+    expect(asked[0]?.body).toEqual({ principals: sent });
+    expect(machine.out()).toContain(`Acted for by  ${ROLE}\n`);
+  });
+
+  it('set refuses what is no name of a cluster', async () => {
+    await expect(runClusterSet(aContext().context, { name: 'a/b', principals: '' })).rejects.toMatchObject({ exitCode: 2 });
   });
 });
 

@@ -44,7 +44,17 @@ describe('help', () => {
           'audit',
           'recover',
         ],
-        ...['partition list', 'partition show', 'partition set', 'partition delete', 'config init', 'status', 'doctor'],
+        ...[
+          'partition list',
+          'partition show',
+          'partition set',
+          'partition delete',
+          'cluster list',
+          'cluster set',
+          'config init',
+          'status',
+          'doctor',
+        ],
         ...['database migrate', 'database status', 'version', 'local', 'completion'],
       ]),
     );

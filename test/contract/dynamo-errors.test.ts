@@ -175,7 +175,7 @@ describe('a read', () => {
       () => store.readAccount('physics'),
       () => store.listAccounts({ limit: 1 }),
       () => store.listOverdueHoldIds({ now: 0 }, { limit: 1 }),
-      () => store.beat({ cluster: 'c', clusterUid: 'u', agentVersion: null, lastHeartbeat: 0 }, 0),
+      () => store.beat({ cluster: 'c', clusterUid: 'u', agentVersion: null, lastHeartbeat: 0, principal: null }, 0),
       () => store.deletePartition('aws'),
     ]) {
       await expect(read()).rejects.toBeInstanceOf(kind);

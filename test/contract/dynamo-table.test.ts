@@ -135,7 +135,7 @@ describe('the items of one hold from place to settle', () => {
     };
     await store.createAccount(anAccount(), anEntry());
     await store.commit({ ...booked(aChange(limitBy(1n))), deposit: { account: 'physics', depositId: 'grant', amount: 1n } });
-    await store.beat({ cluster: 'hpc-prod', clusterUid: 'u', agentVersion: null, lastHeartbeat: NOON }, 0);
+    await store.beat({ cluster: 'hpc-prod', clusterUid: 'u', agentVersion: null, lastHeartbeat: NOON, principal: null }, 0);
     await store.writePartition(aPartition());
     await store.writePrice(aPrice());
     const hold = await place(aHold());

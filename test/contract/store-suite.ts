@@ -3,7 +3,9 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import {
   type Booking,
   type BudgetStore,
+  type Cluster,
   type CountedEntry,
+  type Heartbeat,
   type Outcome,
   type Page,
   type PageRequest,
@@ -877,7 +879,7 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
       const fill = async () => {
         for (const name of ['physics', 'art'] as const) {
           await withAccount({ account: name });
-          await store.beat({ cluster: name, clusterUid: 'u', agentVersion: null, lastHeartbeat: NOON }, 0);
+          await store.beat({ cluster: name, clusterUid: 'u', agentVersion: null, lastHeartbeat: NOON, principal: null }, 0);
           await store.writePartition(aPartition({ partition: name }));
           for (const runId of ['1', '2']) {
             await store.countUsage([{ entryId: `${name}-${runId}`, usage: [aUsage({ account: name, user: runId })] }], NOON);
@@ -1071,27 +1073,71 @@ export const describeBudgetStore = (name: string, makeStore: () => Promise<Budge
 
     describe('clusters', () => {
       const LONG_AGO = 0;
-      const beating = { cluster: 'hpc-prod', clusterUid: 'uid-1', agentVersion: '0.1.0', lastHeartbeat: NOON };
-
-      it('are claimed by the first uid, which goes on beating', async () => {
-        expect(await store.beat(beating, LONG_AGO)).toEqual(beating);
-        const later = { ...beating, agentVersion: null, lastHeartbeat: NOON + 60_000 };
-        expect(await store.beat(later, LONG_AGO)).toEqual(later);
-        expect(await store.readCluster('hpc-prod')).toEqual(later);
+      const HEAD_NODE = 'arn:aws:iam::111122223333:role/head-node';
+      const ANOTHER = 'arn:aws:iam::111122223333:role/another';
+      const unsigned = { cluster: 'hpc-prod', clusterUid: 'uid-1', agentVersion: '0.1.0', lastHeartbeat: NOON, principal: null };
+      const beating = { ...unsigned, principal: HEAD_NODE };
+      const stored = ({ principal, ...heartbeat }: Heartbeat, principals = principal === null ? [] : [principal]): Cluster => ({
+        ...heartbeat,
+        principals,
       });
 
-      it('are not given to another uid, which gets to see whose it is', async () => {
-        await store.beat(beating, LONG_AGO);
-        expect(await store.beat({ ...beating, clusterUid: 'uid-2', lastHeartbeat: NOON + 1 }, NOON)).toEqual(beating);
-        expect(await store.readCluster('hpc-prod')).toEqual(beating);
+      it.each([unsigned, beating])('are claimed by the first uid, which goes on beating (by $principal)', async (first) => {
+        expect(await store.beat(first, LONG_AGO)).toEqual(stored(first));
+        const later = { ...first, agentVersion: null, lastHeartbeat: NOON + 60_000 };
+        expect(await store.beat(later, LONG_AGO)).toEqual(stored(later));
+        expect(await store.readCluster('hpc-prod')).toEqual(stored(later));
       });
 
-      it('are taken over by a uid in place of one that was not heard for long', async () => {
+      it.each([
+        ['uid', { clusterUid: 'uid-2' }],
+        ['principal', { principal: ANOTHER }],
+        ['uid and principal', { clusterUid: 'uid-2', principal: ANOTHER }],
+      ])('are not given to another %s, which gets to see whose it is', async (_, other) => {
         await store.beat(beating, LONG_AGO);
-        const rebuilt = { ...beating, clusterUid: 'uid-2', lastHeartbeat: NOON + 300_001 };
-        expect(await store.beat(rebuilt, NOON + 1)).toEqual(rebuilt);
-        expect(await store.readCluster('hpc-prod')).toEqual(rebuilt);
-        expect(await store.beat({ ...beating, lastHeartbeat: NOON + 300_002 }, NOON + 2)).toEqual(rebuilt);
+        expect(await store.beat({ ...beating, ...other, lastHeartbeat: NOON + 1 }, NOON)).toEqual(stored(beating));
+        expect(await store.readCluster('hpc-prod')).toEqual(stored(beating));
+      });
+
+      it.each([
+        ['uid', { clusterUid: 'uid-2' }],
+        ['principal', { principal: ANOTHER }],
+        ['uid and principal', { clusterUid: 'uid-2', principal: ANOTHER }],
+      ])('are taken over by a %s in place of one that was not heard for long', async (_, other) => {
+        await store.beat(beating, LONG_AGO);
+        const rebuilt = { ...beating, ...other, lastHeartbeat: NOON + 300_001 };
+        expect(await store.beat(rebuilt, NOON + 1)).toEqual(stored(rebuilt));
+        expect(await store.readCluster('hpc-prod')).toEqual(stored(rebuilt));
+        expect(await store.beat({ ...beating, lastHeartbeat: NOON + 300_002 }, NOON + 2)).toEqual(stored(rebuilt));
+      });
+
+      it('that nobody signed for are claimed by the first principal of the same uid', async () => {
+        await store.beat(unsigned, LONG_AGO);
+        expect(await store.beat(beating, LONG_AGO)).toEqual(stored(beating));
+      });
+
+      it('go on with whom an administrator named, until nobody is heard', async () => {
+        await store.beat(beating, LONG_AGO);
+        const both = stored(beating, [HEAD_NODE, ANOTHER]);
+        expect(await store.namePrincipals('hpc-prod', [HEAD_NODE, ANOTHER])).toEqual(both);
+        const later = { ...beating, lastHeartbeat: NOON + 60_000 };
+        for (const principal of [ANOTHER, HEAD_NODE, null])
+          expect(await store.beat({ ...later, principal }, NOON)).toEqual({ ...both, lastHeartbeat: NOON + 60_000 });
+        const third = { ...beating, principal: 'arn:aws:iam::111122223333:user/third', lastHeartbeat: NOON + 400_000 };
+        expect(await store.beat(third, NOON + 100_000)).toEqual(stored(third));
+      });
+
+      it('are free for the next principal once an administrator named nobody', async () => {
+        await store.beat(beating, LONG_AGO);
+        expect(await store.namePrincipals('hpc-prod', [])).toEqual(stored(beating, []));
+        const next = { ...beating, principal: ANOTHER, lastHeartbeat: NOON + 1 };
+        expect(await store.beat(next, NOON)).toEqual(stored(next));
+      });
+
+      it('are not made by naming principals', async () => {
+        expect(await store.namePrincipals('hpc-prod', [HEAD_NODE])).toBeUndefined();
+        expect(await store.namePrincipals('hpc-prod', [])).toBeUndefined();
+        expect(await store.readCluster('hpc-prod')).toBeUndefined();
       });
 
       it('are listed by name', async () => {

@@ -11,6 +11,7 @@ describe('ERROR_STATUS', () => {
       partition_not_found: 404,
       job_not_found: 404,
       run_not_found: 404,
+      cluster_not_found: 404,
       route_not_found: 404,
       account_exists: 409,
       account_has_open_holds: 409,

@@ -149,7 +149,7 @@ describe('the sweep', () => {
     const world = createWorld({ store, clock });
     await tenDollars(world);
     await place(world);
-    await store.beat({ cluster: 'local', clusterUid: 'u', agentVersion: null, lastHeartbeat: clock.now() }, 0);
+    await store.beat({ cluster: 'local', clusterUid: 'u', agentVersion: null, lastHeartbeat: clock.now(), principal: null }, 0);
     const measured: Measurement[] = [];
     const telemetry = {
       answered: () => undefined,

@@ -225,6 +225,7 @@ describe('a field of the wrong kind is named, and nothing changes', () => {
       },
     ),
     ...wrongly('/clusters/local', { cluster_uid: 'u1' }, { cluster_uid: 5, agent_version: 5 }, 'PUT'),
+    ...wrongly('/clusters/local', {}, { principals: ['nobody'] }, 'PATCH'),
     ...wrongly(
       '/accounts',
       { account: 'new', budget_limit: 1 },
@@ -411,6 +412,13 @@ describe('what contradicts what is there is refused, and nothing changes', () =>
       body: { cluster_uid: 'u2' },
       ...conflict,
       code: 'cluster_conflict',
+    },
+    'principals of a cluster that was never heard': {
+      method: 'PATCH',
+      path: '/clusters/mars',
+      body: { principals: [] },
+      status: 404,
+      code: 'cluster_not_found',
     },
     'a run at another cost': {
       path: '/budget/reconcile',

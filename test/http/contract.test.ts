@@ -32,7 +32,7 @@ const PARTITION = fields(
 );
 const USAGE_ROW = fields('key jobs used held node_hours');
 const USAGE = fields('rows total from to');
-const CLUSTER = fields('cluster agent_version last_heartbeat');
+const CLUSTER = fields('cluster agent_version last_heartbeat principals');
 const ENTRY_TYPES = fields('deposit withdrawal hold forced_hold adjust settle late_settle write_off release expire correction repair');
 
 type Body = Record<string, unknown>;
@@ -391,7 +391,10 @@ describe('partitions and clusters have the fields of the contract', () => {
     expect(Date.parse(String(beat.stale_at)) - Date.now()).toBeGreaterThan(4 * 60_000);
     const { clusters } = await ask<{ clusters: Body[] }>('listClusters', '/clusters');
     expect(clusters.map(keys)).toEqual([CLUSTER]);
-    expect(clusters).toMatchObject([{ cluster: 'hpc', agent_version: '1.0' }]);
+    expect(clusters).toMatchObject([{ cluster: 'hpc', agent_version: '1.0', principals: [] }]);
+    const principals = ['arn:aws:iam::111122223333:role/head-node'];
+    const named = await ask('namePrincipals', '/clusters/hpc', { principals });
+    expect(named).toEqual({ ...clusters[0], principals });
   });
 
   it('health, without a look at anything else', async () => {

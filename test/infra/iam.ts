@@ -39,6 +39,10 @@ const holds = (operator: string, given: readonly string[] | undefined, wanted: r
       return (given === undefined) === isDeepStrictEqual(wanted, ['true']);
     case 'ForAllValues:StringLike':
       return (given ?? []).every((value) => wanted.some((pattern) => isLike(pattern, value)));
+    case 'ForAnyValue:StringLike':
+      return (given ?? []).some((value) => wanted.some((pattern) => isLike(pattern, value)));
+    case 'ForAnyValue:StringEquals':
+      return (given ?? []).some((value) => wanted.includes(value));
     default:
       throw new Error(`the evaluator does not know the condition operator ${operator}`);
   }

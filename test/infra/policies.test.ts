@@ -28,6 +28,11 @@ const linesOf = (policy: string): string[] =>
 const TRACES = 'xray:PutTelemetryRecords xray:PutTraceSegments on *';
 const PRICES = 'pricing:GetProducts on *';
 const keys = (...patterns: string[]): string => `on <Table.Arn> if dynamodb:LeadingKeys ForAllValues:StringLike ${patterns.join(' ')}`;
+const writes = (action: string, ...patterns: string[]): string[] => [
+  `dynamodb:${action} ${keys(...patterns)}`,
+  `dynamodb:${action} on <Table.Arn> if dynamodb:LeadingKeys ForAnyValue:StringLike ${patterns.join(' ')} ` +
+    'and dynamodb:EnclosingOperation ForAnyValue:StringEquals TransactWriteItems',
+];
 const logs = (group: string): string => `logs:CreateLogStream logs:PutLogEvents on <${group}.Arn>`;
 const secure = (queue: string): string => `DENY sqs:* on <${queue}.Arn> by * if aws:SecureTransport Bool false`;
 const fromTheRule = 'by events.amazonaws.com if aws:SourceArn ArnEquals <JobEventsRule.Arn>';
@@ -38,9 +43,9 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
   BudgetSubmitRoleDefaultPolicy: [
     logs('BudgetSubmitLogs'),
     `dynamodb:GetItem ${keys('ACCOUNT#*', 'HOLD#*', 'PARTITIONS', 'PRICE#*')}`,
-    `dynamodb:Query ${keys('JOB#*#*')}`,
-    `dynamodb:UpdateItem ${keys('ACCOUNT#*')}`,
-    `dynamodb:PutItem ${keys('HOLD#*', 'LEDGER#*#*', 'PRICE#*')}`,
+    `dynamodb:Query ${keys('JOB#*#*', 'CLUSTERS')}`,
+    ...writes('UpdateItem', 'ACCOUNT#*'),
+    ...writes('PutItem', 'HOLD#*', 'LEDGER#*#*', 'PRICE#*'),
     TRACES,
     PRICES,
     `secretsmanager:GetSecretValue on arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:asbb/advisor-??????`,
@@ -51,8 +56,8 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
     `dynamodb:GetItem ${keys('ACCOUNT#*', 'HOLD#*', 'PARTITIONS', 'PRICE#*')}`,
     `dynamodb:BatchGetItem ${keys('HOLD#*')}`,
     `dynamodb:Query ${keys('HOLD#*', 'JOB#*#*', 'CLUSTERS')}`,
-    `dynamodb:UpdateItem ${keys('ACCOUNT#*')}`,
-    `dynamodb:PutItem ${keys('HOLD#*', 'LEDGER#*#*', 'JOB#*#*', 'CLUSTERS')}`,
+    ...writes('UpdateItem', 'ACCOUNT#*', 'CLUSTERS'),
+    ...writes('PutItem', 'HOLD#*', 'LEDGER#*#*', 'JOB#*#*'),
     'dynamodb:Query on <Table.Arn>/index/GSI3',
     TRACES,
     `secretsmanager:GetSecretValue on arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:asbb/advisor-??????`,
@@ -62,10 +67,10 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
     logs('BudgetAdminLogs'),
     `dynamodb:GetItem ${keys('ACCOUNT#*', 'HOLD#*', 'PARTITIONS', 'PRICE#*')}`,
     `dynamodb:BatchGetItem ${keys('ACCOUNT#*', 'HOLD#*')}`,
-    `dynamodb:Query ${keys('ACCOUNT#*', 'ACCOUNTS', 'LEDGER#*#*', 'USAGE#*#*', 'HOLD#*', 'PARTITIONS')}`,
-    `dynamodb:UpdateItem ${keys('ACCOUNT#*')}`,
-    `dynamodb:PutItem ${keys('ACCOUNT#*', 'ACCOUNTS', 'LEDGER#*#*', 'PARTITIONS', 'PRICE#*')}`,
-    `dynamodb:DeleteItem ${keys('ACCOUNT#*', 'ACCOUNTS', 'PARTITIONS')}`,
+    `dynamodb:Query ${keys('ACCOUNT#*', 'ACCOUNTS', 'LEDGER#*#*', 'USAGE#*#*', 'HOLD#*', 'PARTITIONS', 'CLUSTERS')}`,
+    ...writes('UpdateItem', 'ACCOUNT#*', 'CLUSTERS'),
+    ...writes('PutItem', 'ACCOUNT#*', 'ACCOUNTS', 'LEDGER#*#*', 'PARTITIONS', 'PRICE#*'),
+    ...writes('DeleteItem', 'ACCOUNT#*', 'ACCOUNTS', 'PARTITIONS'),
     'dynamodb:Query on <Table.Arn>/index/GSI1 <Table.Arn>/index/GSI2',
     TRACES,
     PRICES,
@@ -75,8 +80,8 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
     logs('HoldExpiryExpireLogs'),
     `dynamodb:GetItem ${keys('HOLD#*', 'CLUSTERS')}`,
     `dynamodb:Query ${keys('CLUSTERS')}`,
-    `dynamodb:UpdateItem ${keys('ACCOUNT#*')}`,
-    `dynamodb:PutItem ${keys('HOLD#*', 'LEDGER#*#*')}`,
+    ...writes('UpdateItem', 'ACCOUNT#*'),
+    ...writes('PutItem', 'HOLD#*', 'LEDGER#*#*'),
     'dynamodb:Query on <Table.Arn>/index/GSI2',
     TRACES,
   ],
@@ -85,8 +90,8 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
     logs('JobEventsJobEndedLogs'),
     `dynamodb:GetItem ${keys('HOLD#*', 'PARTITIONS', 'PRICE#*')}`,
     `dynamodb:Query ${keys('JOB#*#*')}`,
-    `dynamodb:UpdateItem ${keys('ACCOUNT#*')}`,
-    `dynamodb:PutItem ${keys('HOLD#*', 'LEDGER#*#*')}`,
+    ...writes('UpdateItem', 'ACCOUNT#*'),
+    ...writes('PutItem', 'HOLD#*', 'LEDGER#*#*'),
     TRACES,
     'sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:GetQueueUrl sqs:ReceiveMessage on <JobEventsQueue.Arn>',
   ],
@@ -94,8 +99,8 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
   StreamEventsStreamRoleDefaultPolicy: [
     logs('StreamEventsStreamLogs'),
     `dynamodb:GetItem ${keys('ANNOUNCED#*')}`,
-    `dynamodb:UpdateItem ${keys('USAGE#*#*')}`,
-    `dynamodb:PutItem ${keys('COUNTED#*', 'ANNOUNCED#*')}`,
+    ...writes('UpdateItem', 'USAGE#*#*'),
+    ...writes('PutItem', 'COUNTED#*', 'ANNOUNCED#*'),
     TRACES,
     'events:PutEvents on <Bus.Arn>',
     'sns:Publish on <NoticesTopic>',
@@ -154,7 +159,7 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
     'execute-api:Invoke on /DELETE/api/v1/accounts/* /DELETE/api/v1/partitions/* ' +
       '/GET/api/v1/accounts /GET/api/v1/accounts/* /GET/api/v1/accounts/*/holds /GET/api/v1/accounts/*/transactions /GET/api/v1/accounts/*/usage /GET/api/v1/accounts/*/usage/accuracy ' +
       '/GET/api/v1/clusters /GET/api/v1/health /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/holds/*/runs/* /GET/api/v1/jobs/*/* ' +
-      '/GET/api/v1/partitions /GET/api/v1/partitions/* /GET/api/v1/usage /GET/api/v1/usage/accuracy /PATCH/api/v1/accounts/* ' +
+      '/GET/api/v1/partitions /GET/api/v1/partitions/* /GET/api/v1/usage /GET/api/v1/usage/accuracy /PATCH/api/v1/accounts/* /PATCH/api/v1/clusters/* ' +
       '/POST/api/v1/accounts /POST/api/v1/accounts/*/deposits /POST/api/v1/audit ' +
       '/POST/api/v1/budget/check /POST/api/v1/budget/quote /POST/api/v1/budget/reconcile ' +
       '/POST/api/v1/holds/*/adjust /POST/api/v1/holds/*/bind /POST/api/v1/holds/*/extend /POST/api/v1/holds/*/release ' +
@@ -180,10 +185,13 @@ describe('the policies', () => {
   });
 
   it('let no function change or delete an entry of a ledger', () => {
-    const entry = { resource: '<Table.Arn>', context: { 'dynamodb:LeadingKeys': ['LEDGER#physics#2026-11'] } };
+    const resource = '<Table.Arn>';
+    const alone = { 'dynamodb:LeadingKeys': ['LEDGER#physics#2026-11'] };
+    const inTransaction = { ...alone, 'dynamodb:EnclosingOperation': ['TransactWriteItems'] };
     const able = (action: string): string[] =>
       [...policies()]
-        .filter(([policy, statements]) => policy.endsWith('RoleDefaultPolicy') && isAllowed(statements, { action, ...entry }))
+        .filter(([policy]) => policy.endsWith('RoleDefaultPolicy'))
+        .filter(([, statements]) => [alone, inTransaction].some((context) => isAllowed(statements, { action, resource, context })))
         .map(([policy]) => policy);
     expect(able('dynamodb:UpdateItem')).toEqual([]);
     expect(able('dynamodb:DeleteItem')).toEqual([]);
@@ -251,6 +259,7 @@ const WHO_MAY: Readonly<Record<Operation, string>> = {
   showPartition: '      no     no    yes    yes     yes     yes',
   putPartition: '       no     no    no     no      no      yes',
   deletePartition: '    no     no    no     no      no      yes',
+  namePrincipals: '     no     no    no     no      no      yes',
 };
 
 const CALLERS = [

@@ -97,8 +97,10 @@ const servicesOf = (name: ServiceFunctionName, table: string, clock: Clock): Ser
 
 type Call = (method: Method, path: string, body?: object, expected?: number) => Promise<Record<string, unknown>>;
 
+const HEAD_NODE = 'arn:aws:iam::111122223333:role/head-node';
+
 const caller =
-  (handler: ApiHandler): Call =>
+  (handler: ApiHandler, userArn?: string): Call =>
   async (method, target, body, expected = 200) => {
     const [path = '', query = ''] = `/api/v1${target}`.split('?');
     const event = {
@@ -107,7 +109,12 @@ const caller =
       rawQueryString: query,
       headers: {},
       queryStringParameters: Object.fromEntries(new URLSearchParams(query)),
-      requestContext: { requestId: 'r', timeEpoch: Date.now(), http: { method, path } },
+      requestContext: {
+        requestId: 'r',
+        timeEpoch: Date.now(),
+        http: { method, path },
+        ...(userArn && { authorizer: { iam: { userArn } } }),
+      },
       ...(body && { body: JSON.stringify(body) }),
     };
     const answer = await handler(event as unknown as APIGatewayProxyEventV2, {} as Context);
@@ -151,6 +158,13 @@ const everything = async (): Promise<void> => {
   await agent('PUT', '/clusters/alpha', { cluster_uid: 'u' });
   await agent('PUT', '/clusters/alpha', { cluster_uid: 'another' }, 409);
   await agent('GET', '/clusters');
+  await admin('PATCH', '/clusters/alpha', { principals: [HEAD_NODE] });
+  const headNode = [
+    caller(createHandler(servicesOf('submit', table, systemClock), submitRoutes), HEAD_NODE),
+    caller(createHandler(servicesOf('agent', table, systemClock), agentRoutes), HEAD_NODE),
+  ] as const;
+  await headNode[0]('POST', '/budget/quote', { ...job, cluster: 'beta' }, 403);
+  await headNode[1]('PUT', '/clusters/beta', { cluster_uid: 'u' }, 403);
   const submitted = { cluster: 'alpha', submitted_at: new Date().toISOString() };
   await agent('POST', `/holds/${first}/bind`, { ...submitted, job_id: '1' });
   await submit('POST', '/jobs/alpha/1/adjust', { wall_time: '2:00:00' });
@@ -239,17 +253,38 @@ const statementsOf = (name: ServiceFunctionName): readonly Statement[] => {
   return found[1].Properties.PolicyDocument.Statement;
 };
 
-const asIam = ({ action, index, partitionKeys }: TableRequest) => ({
-  action,
-  resource: index === undefined ? '<Table.Arn>' : `<Table.Arn>/index/${index}`,
-  context: { 'dynamodb:LeadingKeys': partitionKeys },
+/** What `dynamodb:LeadingKeys` may be of a write in a transaction: AWS does not say which. */
+const READINGS: Readonly<Record<string, (request: TableRequest) => readonly string[] | undefined>> = {
+  'its own key': ({ partitionKeys }) => partitionKeys,
+  'the keys of all writes': ({ partitionKeys, transactionKeys }) => transactionKeys ?? partitionKeys,
+  nothing: ({ partitionKeys, transactionKeys }) => (transactionKeys === undefined ? partitionKeys : undefined),
+};
+
+const asIam = (request: TableRequest, leadingKeys: readonly string[] | undefined) => ({
+  action: request.action,
+  resource: request.index === undefined ? '<Table.Arn>' : `<Table.Arn>/index/${request.index}`,
+  context: {
+    ...(leadingKeys === undefined ? {} : { 'dynamodb:LeadingKeys': leadingKeys }),
+    ...(request.transactionKeys === undefined ? {} : { 'dynamodb:EnclosingOperation': ['TransactWriteItems'] }),
+  },
 });
 
 describe.each(NAMES)('%s', (name) => {
-  it('is allowed whatever it sends to the table', () => {
+  it.each(Object.entries(READINGS))(
+    'is allowed whatever it sends to the table, if IAM sees of a write in a transaction %s',
+    (_, keysOf) => {
+      const statements = statementsOf(name);
+      const denied = (sent.get(name) ?? []).filter((request) => !isAllowed(statements, asIam(request, keysOf(request))));
+      expect(denied).toEqual([]);
+    },
+  );
+
+  it('is denied each of its writes on a key of another kind, alone or in a transaction', () => {
     const statements = statementsOf(name);
-    const denied = (sent.get(name) ?? []).filter((request) => !isAllowed(statements, asIam(request)));
-    expect(denied).toEqual([]);
+    const elsewhere = (sent.get(name) ?? []).map((request) => ({ ...asIam(request, ['ELSEWHERE#1']), action: request.action }));
+    expect(elsewhere.filter(({ resource }) => !resource.includes('/index/')).filter((request) => isAllowed(statements, request))).toEqual(
+      [],
+    );
   });
 
   it('is allowed nothing that it never sends', () => {

@@ -4,6 +4,8 @@ export interface TableRequest {
   readonly action: string;
   readonly index: string | undefined;
   readonly partitionKeys: readonly string[];
+  /** Of a write in a transaction: the keys of all its writes. */
+  readonly transactionKeys?: readonly string[];
 }
 
 type Attributes = Readonly<Record<string, { readonly S?: string }>>;
@@ -36,12 +38,15 @@ export const requestsIn = (operation: string, body: Readonly<Record<string, unkn
         },
       ];
     }
-    case 'TransactWriteItems':
-      return (body.TransactItems as readonly Record<string, { Key?: Attributes; Item?: Attributes }>[]).flatMap((item) =>
+    case 'TransactWriteItems': {
+      const writes = (body.TransactItems as readonly Record<string, { Key?: Attributes; Item?: Attributes }>[]).flatMap((item) =>
         Object.entries(item).map(([kind, { Key, Item }]) =>
           one(kind === 'ConditionCheck' ? 'ConditionCheckItem' : `${kind}Item`, Key ?? Item),
         ),
       );
+      const transactionKeys = writes.flatMap(({ partitionKeys }) => partitionKeys);
+      return writes.map((write) => ({ ...write, transactionKeys }));
+    }
     default:
       throw new Error(`nobody has said yet what ${operation} needs`);
   }

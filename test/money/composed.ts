@@ -36,6 +36,8 @@ export interface Composed {
   readonly store: BudgetStore;
   /** From now on every request to DynamoDB goes through this. */
   hook(next: Hook): void;
+  /** From now on every request comes from this caller, as API Gateway names it. */
+  signIn(userArn: string): void;
   /** Takes the table away. */
   dropTable(): Promise<void>;
   /** What the service took for a bug of its own. */
@@ -79,6 +81,7 @@ export const startComposed = async (): Promise<Composed> => {
     { step: 'serialize', priority: 'low', name: 'testHook' },
   );
 
+  let caller: string | undefined;
   const failures: unknown[] = [];
   const services = createServices({
     store: createDynamoBudgets({ client, table }),
@@ -90,7 +93,11 @@ export const startComposed = async (): Promise<Composed> => {
   });
   const handle = createHandler(services, { ...submitRoutes, ...agentRoutes, ...adminRoutes });
   const server = createLocalServer({
-    handle: (event, context) => deadlines.run(event.requestContext.timeEpoch + deadlineMsOf(event), () => handle(event, context)),
+    handle: (event, context) => {
+      const requestContext = { ...event.requestContext, ...(caller && { authorizer: { iam: { userArn: caller } } }) };
+      const signed = { ...event, requestContext };
+      return deadlines.run(event.requestContext.timeEpoch + deadlineMsOf(event), () => handle(signed, context));
+    },
     now: systemClock.now,
     log: (message, cause) => failures.push(cause ?? message),
   });
@@ -101,6 +108,9 @@ export const startComposed = async (): Promise<Composed> => {
     store: createDynamoBudgets({ client: plain, table }),
     hook: (next) => {
       hook = next;
+    },
+    signIn: (userArn) => {
+      caller = userArn;
     },
     dropTable: async () => {
       await base.send(new DeleteTableCommand({ TableName: table }));

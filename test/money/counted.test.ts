@@ -12,10 +12,12 @@ const CONSISTENT_GET = 'GetItem, consistent';
 
 beforeAll(async () => {
   server = await startComposed();
+  server.signIn('arn:aws:sts::111122223333:assumed-role/head-node/i-0123456789abcdef0');
+  await server.api.put('/clusters/local', { cluster_uid: 'u' });
   await server.api.put('/partitions/ten', TEN_DOLLARS);
   await server.api.post('/accounts', { account: 'physics', budget_limit: 1200 });
   await server.api.post('/accounts', { account: 'empty', budget_limit: 0 });
-  await server.api.post('/budget/quote', job); // Warm: prices and models are in memory.
+  await server.api.post('/budget/quote', { ...job, cluster: 'local' }); // Warm: prices, models and who acts for whom are in memory.
   server.hook((request, send) => {
     sent.push(request);
     return send();

@@ -1,6 +1,7 @@
 // A world for the use cases whose time is the test's.
 import { createIds } from '#adapters/system';
 import { createAccount } from '#app/create-account';
+import { NOT_BOUND } from '#app/own-cluster';
 import { placeHold } from '#app/place-hold';
 import type { BudgetStore, Clock, Ids, World } from '#app/ports';
 import type { Hold } from '#domain/hold';
@@ -32,6 +33,7 @@ export const createWorld = ({ store, clock, ids = createIds() }: { store: Budget
   store,
   clock,
   ids,
+  caller: NOT_BOUND,
   settings: SETTINGS,
   prices: noPrices,
 });

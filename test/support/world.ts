@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { encodeTime } from 'ulid';
 import { createMemoryBudgets } from '#adapters/memory-budgets';
+import { NOT_BOUND } from '#app/own-cluster';
 import { placeHold } from '#app/place-hold';
 import {
   type BudgetStore,
@@ -133,6 +134,7 @@ export const aWorld = async (models: readonly PartitionModel[] = [aModel()], set
     prices: fixedPrices,
     clock,
     ids,
+    caller: NOT_BOUND,
     settings: { ...SETTINGS, ...settings },
     beforeNext: (method, deed) => deeds.push({ method, deed }),
     loseAnswers: (method, times) => lost.push(...Array<Method>(times).fill(method)),
