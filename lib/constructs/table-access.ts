@@ -18,6 +18,7 @@ import {
   OPEN_HOLDS_BY_EXPIRY,
   OPEN_HOLDS_OF_CLUSTER,
   PARTITION_DIRECTORY,
+  SCHEMA_KEY,
   usageMonth,
 } from '#contract/table';
 
@@ -29,7 +30,7 @@ const ANNOUNCED = announcedKey('*').pk;
 const USAGE = usageMonth({ account: '*', month: '*' });
 const JOB = jobPartition({ cluster: '*', jobId: '*' });
 
-export type ServiceFunctionName = 'submit' | 'agent' | 'admin' | 'expire' | 'job-ended' | 'stream' | 'audit';
+export type ServiceFunctionName = 'submit' | 'agent' | 'admin' | 'expire' | 'job-ended' | 'stream' | 'audit' | 'preflight';
 
 type ItemAction = 'GetItem' | 'BatchGetItem' | 'Query' | 'PutItem' | 'UpdateItem' | 'DeleteItem';
 
@@ -69,10 +70,14 @@ export const TABLE_ACCESS: Readonly<Record<ServiceFunctionName, Access>> = {
     Query: [ACCOUNT_DIRECTORY, LEDGER, HOLD],
     indexes: [HOLDS_OF_ACCOUNT],
   },
+  preflight: { GetItem: [SCHEMA_KEY.pk], PutItem: [SCHEMA_KEY.pk] },
 };
 
+/** As far as a policy names a table: it may be by name, before there is one. */
+export type NamedTable = Pick<TableV2, 'tableArn' | 'tableName'>;
+
 /** One statement for each action, and one for the indexes. */
-export const tableStatements = (table: TableV2, { indexes, ...actions }: Access): PolicyStatement[] => [
+export const tableStatements = (table: NamedTable, { indexes, ...actions }: Access): PolicyStatement[] => [
   ...Object.entries(actions).map(
     ([action, keys]) =>
       new PolicyStatement({

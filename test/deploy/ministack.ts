@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const ROOT = join(import.meta.dirname, '../..');
-const MINISTACK = 'ministack==1.4.21';
+const MINISTACK = 'ministack==1.5.33';
 const READY_MS = 60_000;
 const POLL_MS = 200;
 /** CDK builds, publishes and waits; on a busy machine that takes minutes. */

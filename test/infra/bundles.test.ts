@@ -43,7 +43,7 @@ describe('the bundles', () => {
     expect([...submit.parts.keys()].filter((part) => part.startsWith('@aws-sdk/client-'))).toEqual(['@aws-sdk/client-dynamodb']);
   });
 
-  it.each(['submit', 'agent', 'admin', 'expire', 'job-ended', 'stream', 'audit'])('of %s loads, and has a handler', (name) => {
+  it.each(['submit', 'agent', 'admin', 'expire', 'job-ended', 'stream', 'audit', 'preflight'])('of %s loads, and has a handler', (name) => {
     const file = Object.fromEntries(functions())[`asbb-test-${name}`] ?? '';
     const env = { PATH: process.env.PATH, AWS_REGION: 'eu-central-1', TABLE_NAME: 'none', EVENT_BUS_NAME: 'none' };
     const program = 'process.stdout.write(typeof require(process.argv[1]).handler)';

@@ -120,6 +120,7 @@ describe('each function', () => {
       return [each.FunctionName, each.Timeout, each.MemorySize];
     });
     expect(names).toEqual([
+      ['asbb-prod-preflight', 120, 512],
       ['asbb-prod-submit', 29, 1024],
       ['asbb-prod-agent', 29, 512],
       ['asbb-prod-admin', 29, 512],
@@ -130,7 +131,10 @@ describe('each function', () => {
     ]);
     const groups = propertiesOf(prod, 'AWS::Logs::LogGroup').map(({ LogGroupName, RetentionInDays }) => [LogGroupName, RetentionInDays]);
     expect(groups.sort()).toEqual(
-      ['access', 'admin', 'agent', 'audit', 'expire', 'job-ended', 'stream', 'submit'].map((name) => [`/asbb/prod/${name}`, 90]),
+      ['access', 'admin', 'agent', 'audit', 'expire', 'job-ended', 'preflight', 'stream', 'submit'].map((name) => [
+        `/asbb/prod/${name}`,
+        90,
+      ]),
     );
   });
 
@@ -152,7 +156,7 @@ describe('each function', () => {
     });
     expect(of(prod, 'submit')).not.toHaveProperty('ADVISOR_URL');
     expect(of(prod, 'submit')).not.toHaveProperty('NODE_OPTIONS');
-    expect(propertiesOf(dev, 'AWS::Logs::LogGroup').map(({ RetentionInDays }) => RetentionInDays)).toEqual(Array(8).fill(14));
+    expect(propertiesOf(dev, 'AWS::Logs::LogGroup').map(({ RetentionInDays }) => RetentionInDays)).toEqual(Array(9).fill(14));
   });
 });
 
@@ -201,6 +205,36 @@ describe('what runs by itself', () => {
       StartingPosition: 'TRIM_HORIZON',
     });
     expect(textOf(stream.DestinationConfig.OnFailure.Destination)).toBe('<StreamEventsDeadLetters.Arn>');
+  });
+});
+
+describe('before anything changes', () => {
+  const clearances = (stacks: Synthesised) => ofType(stacks, 'Custom::AsbbClearance');
+  const isUpstream = (id: string): boolean => /^(Preflight|Clearance)/.test(id);
+
+  it('each stack asks the preflight, and everything else in it waits for the answer', () => {
+    expect(clearances(prod)).toHaveLength(2);
+    for (const { Resources } of [prod.data, prod.api]) {
+      const [clearance] = Object.entries(Resources).find(([, { Type }]) => Type === 'Custom::AsbbClearance') ?? [''];
+      const others = Object.entries(Resources).filter(([id]) => !isUpstream(id));
+      expect(others.length).toBeGreaterThan(0);
+      expect(others.filter(([, { DependsOn = [] }]) => !DependsOn.includes(clearance)).map(([id]) => id)).toEqual([]);
+    }
+    const [[, ofData], [, ofApi]] = clearances(prod) as [[string, Resource], [string, Resource]];
+    expect(textOf(ofData.Properties.ServiceToken)).toBe('<PreflightLookFunction.Arn>');
+    expect(JSON.stringify(ofApi.Properties.ServiceToken)).toContain('PreflightLookFunction');
+    expect(ofApi.Properties).toMatchObject({ SchemaVersion: 1, ServiceTimeout: '300' });
+  });
+
+  it('asks again where a setting changes a function, and tells of the secret that has to be there', () => {
+    const other = synthesised({ context: { stage: 'prod', 'asbb:hold-percentage': '1.3' } });
+    rmSync(other.folder, { recursive: true });
+    const [[, data], [, api]] = clearances(prod) as [[string, Resource], [string, Resource]];
+    const [[, otherData], [, otherApi]] = clearances(other) as [[string, Resource], [string, Resource]];
+    expect(otherData.Properties.Functions).toBe(data.Properties.Functions);
+    expect(otherApi.Properties.Functions).not.toBe(api.Properties.Functions);
+    expect(clearances(prod).map(([, { Properties }]) => Properties.AdvisorSecret)).toEqual([undefined, undefined]);
+    expect(clearances(dev).map(([, { Properties }]) => Properties.AdvisorSecret)).toEqual(['asbb/advisor', 'asbb/advisor']);
   });
 });
 

@@ -4,12 +4,13 @@
 // write, on its own key (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html).
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import { DeleteItemCommand, type DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
-import { createDocumentClient } from '#adapters/dynamo-client';
+import { createBaseClient, createDocumentClient } from '#adapters/dynamo-client';
 import { changeOf } from '#adapters/dynamo-stream';
+import { claimSchema } from '#adapters/dynamo-table';
 import { createServices } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
 import type { Clock, Services } from '#app/ports';
@@ -29,7 +30,7 @@ import { aBatch, anEvent } from '#test/events/deliveries';
 import { readStream } from '#test/events/table-stream';
 import { SETTINGS } from '#test/http/api';
 import { isAllowed, type Statement } from '#test/infra/iam';
-import { PATIENCE_MS, type Synthesised, synthesised } from '#test/infra/synth';
+import { ACCOUNT, PATIENCE_MS, REGION, type Synthesised, synthesised } from '#test/infra/synth';
 import { requestsIn, type TableRequest } from '#test/infra/table-requests';
 
 const HOUR_MS = 3_600_000;
@@ -41,6 +42,7 @@ const ROLES: Readonly<Record<ServiceFunctionName, string>> = {
   'job-ended': 'JobEventsJobEndedRoleDefaultPolicy',
   stream: 'StreamEventsStreamRoleDefaultPolicy',
   audit: 'DailyAuditRoleDefaultPolicy',
+  preflight: 'PreflightLookRoleDefaultPolicy',
 };
 const NAMES = Object.keys(ROLES) as ServiceFunctionName[];
 
@@ -54,15 +56,16 @@ beforeAll(async () => {
 }, PATIENCE_MS);
 afterAll(() => rmSync(stacks.folder, { recursive: true }));
 
-/** A function's services, on a client that notes what it sends. */
-const servicesOf = (name: ServiceFunctionName, table: string, clock: Clock): Services => {
-  const client = createDocumentClient({
-    endpoint: tables.endpoint,
-    region: 'us-east-1',
-    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-    connectTimeoutMs: 10_000,
-    requestTimeoutMs: 20_000,
-  });
+const connection = () => ({
+  endpoint: tables.endpoint,
+  region: 'us-east-1',
+  credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  connectTimeoutMs: 10_000,
+  requestTimeoutMs: 20_000,
+});
+
+/** The client, which notes from now on what it sends. */
+const noting = <C extends Pick<DynamoDBClient, 'middlewareStack'>>(name: ServiceFunctionName, client: C): C => {
   client.middlewareStack.add(
     (next) => (args) => {
       const { headers, body } = (args as { request: { headers: Record<string, string>; body: Uint8Array | string } }).request;
@@ -72,15 +75,18 @@ const servicesOf = (name: ServiceFunctionName, table: string, clock: Clock): Ser
     },
     { step: 'serialize', priority: 'low', name: 'noteWhatIsSent' },
   );
-  return createServices({
-    store: createDynamoBudgets({ client, table }),
+  return client;
+};
+
+const servicesOf = (name: ServiceFunctionName, table: string, clock: Clock): Services =>
+  createServices({
+    store: createDynamoBudgets({ client: noting(name, createDocumentClient(connection())), table }),
     prices: { offerOf: async () => undefined },
     clock,
     ids: createIds(),
     settings: SETTINGS,
     telemetry: { answered: () => undefined, failed: () => undefined, measured: () => undefined },
   });
-};
 
 type Call = (method: Method, path: string, body?: object, expected?: number) => Promise<Record<string, unknown>>;
 
@@ -107,6 +113,10 @@ const caller =
 /** Every verb there is, each through the function that serves it. */
 const everything = async (): Promise<void> => {
   const table = await tables.fresh();
+  // CloudFormation makes a table with nothing in it.
+  await tables.base.send(new DeleteItemCommand({ TableName: table, Key: { pk: { S: 'CONFIG' }, sk: { S: 'SCHEMA' } } }));
+  const looking = noting('preflight', createBaseClient(connection()));
+  expect([await claimSchema(looking, table), await claimSchema(looking, tables.name())]).toEqual([1, undefined]);
   const admin = caller(createHandler(servicesOf('admin', table, systemClock), adminRoutes));
   const submit = caller(createHandler(servicesOf('submit', table, systemClock), submitRoutes));
   const agent = caller(createHandler(servicesOf('agent', table, systemClock), agentRoutes));
@@ -203,16 +213,20 @@ const statementsOf = (name: ServiceFunctionName): readonly Statement[] => {
   return found[1].Properties.PolicyDocument.Statement;
 };
 
-const asIam = ({ action, index, partitionKeys }: TableRequest) => ({
+/** One policy has to be there before the table, and so has its name. */
+const tableArnOf = (name: ServiceFunctionName): string =>
+  name === 'preflight' ? `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/asbb-test` : '<Table.Arn>';
+
+const asIam = (name: ServiceFunctionName, { action, index, partitionKeys }: TableRequest) => ({
   action,
-  resource: index === undefined ? '<Table.Arn>' : `<Table.Arn>/index/${index}`,
+  resource: index === undefined ? tableArnOf(name) : `${tableArnOf(name)}/index/${index}`,
   context: { 'dynamodb:LeadingKeys': partitionKeys },
 });
 
 describe.each(NAMES)('%s', (name) => {
   it('is allowed whatever it sends to the table', () => {
     const statements = statementsOf(name);
-    const denied = (sent.get(name) ?? []).filter((request) => !isAllowed(statements, asIam(request)));
+    const denied = (sent.get(name) ?? []).filter((request) => !isAllowed(statements, asIam(name, request)));
     expect(denied).toEqual([]);
   });
 
