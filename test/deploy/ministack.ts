@@ -21,8 +21,10 @@ export interface MiniStack {
   readonly url: string;
   /** What any client of AWS needs in its environment to come here. */
   readonly environment: Readonly<Record<string, string>>;
-  /** `cdk ARGS`, against it. @returns all that it said; throws what it said if it failed */
-  cdk(...args: string[]): Promise<string>;
+  /** `npx cdk ARGS`, against it. @returns all that it said; if it failed, throws an error with its `stdout` and `stderr` */
+  cdk(...args: readonly string[]): Promise<string>;
+  /** `npm ARGS`, of which the last ones are CDK's. */
+  npm(...args: readonly string[]): Promise<string>;
   /** An API of its API Gateway, by the `ApiEndpoint` that was given out. */
   endpointOf(apiEndpoint: string): string;
   stop(): Promise<void>;
@@ -82,16 +84,18 @@ export const startMiniStack = async (): Promise<MiniStack> => {
     AWS_ENDPOINT_URL_S3: url,
     AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
   };
+  const run = async (command: string, args: readonly string[]): Promise<string> => {
+    const env = { ...process.env, ...environment, CDK_DISABLE_CLI_TELEMETRY: 'true', CDK_DISABLE_VERSION_CHECK: '1' };
+    const all = [...args, '--output', join(folder, 'cdk.out'), '--no-color'];
+    const options = { cwd: ROOT, env, timeout: CDK_MS, maxBuffer: 1 << 26 };
+    const { stdout, stderr } = await promisify(execFile)(command, all, options);
+    return `${stdout}${stderr}`;
+  };
   return {
     url,
     environment,
-    cdk: async (...args) => {
-      const env = { ...process.env, ...environment, CDK_DISABLE_CLI_TELEMETRY: 'true', CDK_DISABLE_VERSION_CHECK: '1' };
-      const all = ['cdk', ...args, '--output', join(folder, 'cdk.out'), '--no-color'];
-      const options = { cwd: ROOT, env, timeout: CDK_MS, maxBuffer: 1 << 26 };
-      const { stdout, stderr } = await promisify(execFile)('npx', all, options);
-      return `${stdout}${stderr}`;
-    },
+    cdk: (...args) => run('npx', ['cdk', ...args]),
+    npm: (...args) => run('npm', args),
     // Its host names are for a resolver that nobody has; the same API has a path, too.
     endpointOf: (apiEndpoint) => `${url}/_aws/execute-api/${new URL(apiEndpoint).hostname.split('.')[0]}/$default`,
     stop,
