@@ -1,7 +1,7 @@
 // A local AWS on a free port: MiniStack, in a Python environment of its own outside of the checkout, made once.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,20 +34,31 @@ export interface MiniStack {
 export const missingForMiniStack = (): string | undefined =>
   command() === undefined ? `Python 3 with venv and pip, and ${MINISTACK} from PyPI` : undefined;
 
+/**
+ * Its Python. It is made beside its place and then put there in one step, since two tests may come here at once; so no path of it
+ * may be in a script, and MiniStack is run as a module.
+ */
 const command = (): string | undefined => {
   const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'asbb', MINISTACK);
-  const path = join(folder, 'bin/ministack');
-  if (existsSync(path)) return path;
+  const python = join(folder, 'bin/python3');
+  if (existsSync(python)) return python;
   mkdirSync(join(folder, '..'), { recursive: true });
-  const made = spawnSync('python3', ['-m', 'venv', folder], { stdio: 'ignore' }).status === 0;
-  if (made && spawnSync(join(folder, 'bin/pip'), ['install', '--quiet', MINISTACK], { stdio: 'ignore' }).status === 0) return path;
-  rmSync(folder, { recursive: true, force: true });
-  return undefined;
+  const making = mkdtempSync(`${folder}-`);
+  const isMade =
+    spawnSync('python3', ['-m', 'venv', making], { stdio: 'ignore' }).status === 0 &&
+    spawnSync(join(making, 'bin/python3'), ['-m', 'pip', 'install', '--quiet', MINISTACK], { stdio: 'ignore' }).status === 0;
+  try {
+    if (isMade) renameSync(making, folder);
+  } catch (error) {
+    if (!existsSync(python)) throw error; // Somebody else was quicker, which is as good.
+  }
+  rmSync(making, { recursive: true, force: true });
+  return existsSync(python) ? python : undefined;
 };
 
 export const startMiniStack = async (): Promise<MiniStack> => {
-  const path = command();
-  if (path === undefined) throw new Error(`there is no MiniStack here: it needs ${missingForMiniStack()}`);
+  const python = command();
+  if (python === undefined) throw new Error(`there is no MiniStack here: it needs ${missingForMiniStack()}`);
   const folder = mkdtempSync(join(tmpdir(), 'asbb-ministack-'));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -59,7 +70,7 @@ export const startMiniStack = async (): Promise<MiniStack> => {
     STATE_DIR: join(folder, 'state'),
     S3_DATA_DIR: join(folder, 's3'),
   };
-  const server = spawn(path, {
+  const server = spawn(python, ['-m', 'ministack'], {
     cwd: folder,
     env: { ...process.env, ...own, LOG_LEVEL: 'WARNING' },
     stdio: ['ignore', openSync(log, 'w'), openSync(log, 'a')],
