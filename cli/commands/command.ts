@@ -16,9 +16,17 @@ export interface CommandWords {
   readonly examples: readonly string[];
 }
 
+const examplesByCommand = new WeakMap<Command, readonly string[]>();
+
 /** A command with examples at the end of its help. */
-export const createCommand = (name: string, { summary, examples }: CommandWords): Command =>
-  new Command(name).description(summary).addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ ${line}`).join('\n')}`);
+export const createCommand = (name: string, { summary, examples }: CommandWords): Command => {
+  const command = new Command(name);
+  examplesByCommand.set(command, examples);
+  return command.description(summary).addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ ${line}`).join('\n')}`);
+};
+
+/** For whoever writes them elsewhere. */
+export const examplesOf = (command: Command): readonly string[] => examplesByCommand.get(command) ?? [];
 
 const globalOptions = (): Option[] => [
   new Option('--config <file>', 'read this configuration instead of /etc/asbb/config.yaml and ~/.config/asbb/config.yaml'),
@@ -46,11 +54,13 @@ export const addGlobalOptions = (command: Command): void => {
   for (const below of command.commands) addGlobalOptions(below);
 };
 
+export const isGlobal = ({ helpGroupHeading }: Option): boolean => helpGroupHeading === GLOBAL_GROUP;
+
 /** The global options of a line, what stands nearer to its end first. */
 export const globalsOf = (command: Command): GlobalOptions => {
   const merged: Record<string, unknown> = {};
   for (let at: Command | null = command; at !== null; at = at.parent) {
-    for (const option of at.options.filter(({ helpGroupHeading }) => helpGroupHeading === GLOBAL_GROUP)) {
+    for (const option of at.options.filter(isGlobal)) {
       const name = option.attributeName();
       if (at.getOptionValueSource(name) === 'cli') merged[name] ??= at.getOptionValue(name);
     }

@@ -4,6 +4,7 @@ import { accountCommand } from '#cli/commands/account';
 import { agentCommand } from '#cli/commands/agent';
 import { auditCommand, recoverCommand } from '#cli/commands/audit';
 import { addGlobalOptions, createCommand, globalsOf, type Shell } from '#cli/commands/command';
+import { completionCommand } from '#cli/commands/completion';
 import { configCommand } from '#cli/commands/config';
 import { databaseCommand } from '#cli/commands/database';
 import { doctorCommand } from '#cli/commands/doctor';
@@ -42,6 +43,7 @@ export const buildProgram = (shell: Shell): Command => {
     .addCommand(configCommand(shell))
     .addCommand(databaseCommand(shell))
     .addCommand(localCommand(shell))
+    .addCommand(completionCommand(shell))
     .addCommand(versionCommand(shell));
   addGlobalOptions(program);
   return program;

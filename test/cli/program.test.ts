@@ -34,7 +34,7 @@ describe('help', () => {
         ...['account list', 'account create', 'account show', 'account update', 'account delete', 'account deposit', 'account withdraw'],
         ...['quote', 'hold list', 'hold show', 'hold release', 'transactions list', 'usage summary', 'reconcile', 'audit', 'recover'],
         ...['partition list', 'partition show', 'partition set', 'partition delete', 'config init', 'status', 'doctor'],
-        ...['database migrate', 'database status', 'version', 'local'],
+        ...['database migrate', 'database status', 'version', 'local', 'completion'],
       ]),
     );
   });
