@@ -39,6 +39,7 @@ export interface Machine {
   readonly openTable: (where: TablePlace) => Promise<TableAdmin>;
   /** @throws StackError */
   readonly readStackOutputs: (where: StackPlace) => Promise<StackOutputs>;
+  readonly readAlarms: (where: AlarmPlace) => Promise<readonly Alarm[]>;
 }
 
 /** Options that every command takes. */
@@ -61,6 +62,8 @@ export interface TablePlace {
 
 type StackPlace = import('#adapters/stack-outputs').StackPlace;
 type StackOutputs = import('#adapters/stack-outputs').StackOutputs;
+type AlarmPlace = import('#adapters/alarms').AlarmPlace;
+export type Alarm = import('#adapters/alarms').Alarm;
 
 export type TableStatus = import('#adapters/dynamo-table').TableStatus;
 
@@ -116,6 +119,8 @@ export interface Context {
    * @throws StackError
    */
   stackOutputs(stack: string): Promise<StackOutputs>;
+  /** The alarms whose names begin so, in the region of the API. Throws what the SDK throws. */
+  alarms(prefix: string): Promise<readonly Alarm[]>;
 }
 
 /** The process as it is. */
@@ -139,6 +144,7 @@ export const processMachine = (): Machine => {
       return { migrate: () => createTable(client, table), status: () => tableStatus(client, table) };
     },
     readStackOutputs: async (where) => (await import('#adapters/stack-outputs')).readStackOutputs(where),
+    readAlarms: async (where) => (await import('#adapters/alarms')).readAlarms(where),
   };
 };
 
@@ -186,6 +192,10 @@ export const createContext = (machine: Machine, options: GlobalOptions): Context
     fetch: machine.fetch,
     table: once(async () => openTable(machine, options, await config())),
     stackOutputs: (stack) => stackOutputs(machine, options, stack),
+    alarms: async (prefix) => {
+      const { region, credentials } = await apiPlace();
+      return machine.readAlarms({ prefix, ...(region !== undefined && { region }), ...(credentials && { credentials }) });
+    },
   };
 };
 

@@ -1,7 +1,10 @@
 // The real `cdk bootstrap` and `cdk deploy` into a local AWS, and the deployed bundles through its API Gateway, its bus, queues,
 // rules and streams.
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { THRESHOLD_CROSSED } from '#contract/events';
 import { shardOf, timedHold } from '#contract/table';
 import { takeMessages } from '#test/deploy/aws';
@@ -32,6 +35,13 @@ beforeAll(async () => {
 afterAll(() => stage?.ministack.stop());
 
 const ask: Stage['ask'] = (...request) => stage.ask(...request);
+const endpoint = (): string => stage.ministack.endpointOf(stage.outputs.ApiEndpoint ?? '');
+const aConfig = (text: string): string => {
+  const file = join(mkdtempSync(join(tmpdir(), 'asbb-deploy-')), 'config.yaml');
+  writeFileSync(file, text);
+  onTestFinished(() => rmSync(dirname(file), { recursive: true }));
+  return file;
+};
 const create = async (account: string, budget_limit: number): Promise<void> =>
   expect((await ask('POST', '/accounts', { account, budget_limit })).status).toBe(201);
 const place = async (account: string, nodes = 1): Promise<string> => {
@@ -87,7 +97,7 @@ describe.skipIf(missing !== undefined)('a deployed stage', () => {
   });
 
   it('says that it is there, to whoever asks, and nothing else without a signature', async () => {
-    const api = `${stage.ministack.endpointOf(stage.outputs.ApiEndpoint ?? '')}/api/v1`;
+    const api = `${endpoint()}/api/v1`;
     const health = await fetch(`${api}/health`);
     expect([health.status, await health.json()]).toMatchObject([200, { status: 'ok' }]);
     expect((await fetch(`${api}/accounts`)).status).toBe(403);
@@ -196,6 +206,19 @@ describe.skipIf(missing !== undefined)('a deployed stage', () => {
     }
     const { body } = await ask('POST', '/audit', {});
     expect(body).toMatchObject({ differences: [] });
+  });
+
+  it('is told of by `asbb status`: the API, its agent, the sweep and the alarms', { timeout: 60_000 }, async () => {
+    expect((await ask('PUT', '/clusters/alpha', { cluster_uid: 'u', agent_version: '0.1.0' })).status).toBe(200);
+    const said = await stage.ministack.asbb('status', '--endpoint', endpoint(), '--config', aConfig('agent:\n  event_bus: asbb-dev\n'));
+    const { checks } = JSON.parse(said) as { checks: { check: string; subject: string | null; state: string; says: string }[] };
+    const lines = checks.map(({ check, subject, state, says }) => `${state} ${subject ?? check}: ${says}`);
+    expect(lines[0]).toMatch(/^ok api: .* answers ok in \d+ ms/);
+    expect(lines).toContainEqual(expect.stringMatching(/^ok alpha: its agent \(0\.1\.0\) was heard \d+ s ago$/));
+    expect(lines).toContainEqual(expect.stringMatching(/^ok alarms: 9, \d ringing$/));
+    expect(lines).toContainEqual(
+      expect.stringMatching(/^(ok sweep: has been running|warn sweep: nothing is known|fail sweep-not-running)/),
+    );
   });
 
   it(

@@ -19,12 +19,12 @@ export const REGION = 'us-east-1';
 
 export interface MiniStack {
   readonly url: string;
-  /** What any client of AWS needs in its environment to come here. */
-  readonly environment: Readonly<Record<string, string>>;
   /** `npx cdk ARGS`, against it. @returns all that it said; if it failed, throws an error with its `stdout` and `stderr` */
   cdk(...args: readonly string[]): Promise<string>;
   /** `npm ARGS`, of which the last ones are CDK's. */
   npm(...args: readonly string[]): Promise<string>;
+  /** `asbb ARGS` in JSON. @returns its data */
+  asbb(...args: readonly string[]): Promise<string>;
   /** An API of its API Gateway, by the `ApiEndpoint` that was given out. */
   endpointOf(apiEndpoint: string): string;
   stop(): Promise<void>;
@@ -97,16 +97,23 @@ export const startMiniStack = async (): Promise<MiniStack> => {
   };
   const run = async (command: string, args: readonly string[]): Promise<string> => {
     const env = { ...process.env, ...environment, CDK_DISABLE_CLI_TELEMETRY: 'true', CDK_DISABLE_VERSION_CHECK: '1' };
-    const all = [...args, '--output', join(folder, 'cdk.out'), '--no-color'];
-    const options = { cwd: ROOT, env, timeout: CDK_MS, maxBuffer: 1 << 26 };
-    const { stdout, stderr } = await promisify(execFile)(command, all, options);
+    const { stdout, stderr } = await promisify(execFile)(command, args, { cwd: ROOT, env, timeout: CDK_MS, maxBuffer: 1 << 26 });
     return `${stdout}${stderr}`;
   };
+  const ofCdk = ['--output', join(folder, 'cdk.out'), '--no-color'];
   return {
     url,
-    environment,
-    cdk: (...args) => run('npx', ['cdk', ...args]),
-    npm: (...args) => run('npm', args),
+    cdk: (...args) => run('npx', ['cdk', ...args, ...ofCdk]),
+    npm: (...args) => run('npm', [...args, ...ofCdk]),
+    // Its exit status is of no interest here: alarms may ring. What is said on stderr is not JSON.
+    asbb: async (...args) => {
+      const all = ['--import', 'tsx', 'cli/asbb.ts', '--quiet', '--output', 'json', ...args];
+      const options = { cwd: ROOT, env: { ...process.env, ...environment }, timeout: READY_MS };
+      return promisify(execFile)(process.execPath, all, options).then(
+        ({ stdout }) => stdout,
+        ({ stdout }: { stdout: string }) => stdout,
+      );
+    },
     // Its host names are for a resolver that nobody has; the same API has a path, too.
     endpointOf: (apiEndpoint) => `${url}/_aws/execute-api/${new URL(apiEndpoint).hostname.split('.')[0]}/$default`,
     stop,

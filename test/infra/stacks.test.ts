@@ -1,5 +1,6 @@
 // What is deployed: the table and how it is kept, the routes and who signs, the functions, the queues, the outputs.
 import { rmSync } from 'node:fs';
+import { Stack } from 'aws-cdk-lib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { JOB_ENDED_BUDGET_MS } from '#contract/events';
 import { ROUTES } from '#contract/routes';
@@ -288,6 +289,13 @@ describe('the stacks', () => {
       'https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#dashboards/dashboard/asbb-prod',
     );
     expect(textOf(dev.api.Outputs.DashboardUrl?.Value)).toContain('region=eu-west-1');
+  });
+
+  it('are protected from being destroyed, but those of dev', () => {
+    const isProtected = ({ app }: Synthesised) =>
+      app.node.findAll().flatMap((each) => (each instanceof Stack ? [each.terminationProtection] : []));
+    expect(isProtected(prod)).toEqual([true, true]);
+    expect(isProtected(dev)).toEqual([false, false]);
   });
 
   it('change nothing but what was set', () => {
