@@ -41,6 +41,7 @@ export interface Machine {
   readonly openTable: (where: TablePlace) => Promise<TableAdmin>;
   /** @throws StackError */
   readonly readStackOutputs: (where: StackPlace) => Promise<StackOutputs>;
+  readonly readAlarms: (where: AlarmPlace) => Promise<readonly Alarm[]>;
 }
 
 /** Options that every command takes. */
@@ -63,6 +64,8 @@ export interface TablePlace {
 
 type StackPlace = import('#adapters/stack-outputs').StackPlace;
 type StackOutputs = import('#adapters/stack-outputs').StackOutputs;
+type AlarmPlace = import('#adapters/alarms').AlarmPlace;
+export type Alarm = import('#adapters/alarms').Alarm;
 
 export type TableStatus = import('#adapters/dynamo-table').TableStatus;
 
@@ -120,6 +123,8 @@ export interface Context {
    * @throws StackError
    */
   stackOutputs(stack: string): Promise<StackOutputs>;
+  /** The alarms whose names begin so, in the region of the API. Throws what the SDK throws. */
+  alarms(prefix: string): Promise<readonly Alarm[]>;
 }
 
 /** The process as it is. */
@@ -144,6 +149,7 @@ export const processMachine = (): Machine => {
       return { migrate: () => createTable(client, table), status: () => tableStatus(client, table) };
     },
     readStackOutputs: async (where) => (await import('#adapters/stack-outputs')).readStackOutputs(where),
+    readAlarms: async (where) => (await import('#adapters/alarms')).readAlarms(where),
   };
 };
 
@@ -207,6 +213,10 @@ export const createContext = (machine: Machine, options: GlobalOptions): Context
     fetch: machine.fetch,
     table: once(async () => openTable(machine, options, await config())),
     stackOutputs: (stack) => stackOutputs(machine, options, stack),
+    alarms: async (prefix) => {
+      const { region, credentials } = await apiPlace();
+      return machine.readAlarms({ prefix, ...(region !== undefined && { region }), ...(credentials && { credentials }) });
+    },
   };
 };
 

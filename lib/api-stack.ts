@@ -12,6 +12,7 @@ import { HoldExpiry } from '#lib/constructs/hold-expiry';
 import { JobEvents } from '#lib/constructs/job-events';
 import { Notices } from '#lib/constructs/notices';
 import { CallerPolicies } from '#lib/constructs/policies';
+import { Clearance, type Preflight } from '#lib/constructs/preflight';
 import { PriceRefresh } from '#lib/constructs/price-refresh';
 import { StreamEvents } from '#lib/constructs/stream-events';
 import { measuredBy, type Watched } from '#lib/constructs/watched';
@@ -19,10 +20,11 @@ import { measuredBy, type Watched } from '#lib/constructs/watched';
 export interface ApiStackProps extends StackProps {
   readonly config: Config;
   readonly table: TableV2;
+  readonly preflight: Preflight;
 }
 
 export class ApiStack extends Stack {
-  constructor(scope: Construct, id: string, { config, table, ...props }: ApiStackProps) {
+  constructor(scope: Construct, id: string, { config, table, preflight, ...props }: ApiStackProps) {
     const { stage } = config;
     super(scope, id, {
       description: `asbb ${stage}: the budget API and its events`,
@@ -56,6 +58,9 @@ export class ApiStack extends Stack {
     };
     const alarms = new Alarms(this, 'Alarms', { ...watched, config, topic });
     const dashboard = new Dashboard(this, 'Dashboard', { ...watched, config, alarms: alarms.all });
+
+    const parts = [...this.node.children];
+    new Clearance(this, 'Clearance', { config, preflight: preflight.function.lambda }).before(...parts);
 
     // Whoever configures a client reads these: their names are public.
     const outputs = {

@@ -27,6 +27,12 @@ export interface Config {
   readonly pricingRegion: string;
 }
 
+/** How the stacks of a stage are called. */
+export const stackNames = ({ stage }: Pick<Config, 'stage'>): { readonly data: string; readonly api: string } => ({
+  data: `Asbb-${stage}-Data`,
+  api: `Asbb-${stage}-Api`,
+});
+
 /** What is wrong with the context, and what to write instead. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';

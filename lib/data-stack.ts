@@ -4,6 +4,7 @@ import type { TableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import type { Construct } from 'constructs';
 import { type Config, DISPOSABLE_STAGE } from '#lib/config';
 import { BudgetTable } from '#lib/constructs/budget-table';
+import { Clearance, Preflight } from '#lib/constructs/preflight';
 
 export interface DataStackProps extends StackProps {
   readonly config: Config;
@@ -11,11 +12,16 @@ export interface DataStackProps extends StackProps {
 
 export class DataStack extends Stack {
   readonly table: TableV2;
+  readonly preflight: Preflight;
 
   constructor(scope: Construct, id: string, { config, ...props }: DataStackProps) {
     const disposable = config.stage === DISPOSABLE_STAGE;
     super(scope, id, { description: `asbb ${config.stage}: the table with all money`, terminationProtection: !disposable, ...props });
-    this.table = new BudgetTable(this, 'Budget', { tableName: `asbb-${config.stage}`, disposable }).table;
+    const tableName = `asbb-${config.stage}`;
+    const budget = new BudgetTable(this, 'Budget', { tableName, disposable });
+    this.table = budget.table;
+    this.preflight = new Preflight(this, 'Preflight', { config, tableName });
+    new Clearance(this, 'Clearance', { config, preflight: this.preflight.function.lambda }).before(budget);
     new CfnOutput(this, 'TableName', { value: this.table.tableName });
   }
 }

@@ -1,6 +1,6 @@
 import { type App, type Environment, Tags } from 'aws-cdk-lib';
 import { ApiStack } from '#lib/api-stack';
-import type { Config } from '#lib/config';
+import { type Config, stackNames } from '#lib/config';
 import { DataStack } from '#lib/data-stack';
 
 /**
@@ -9,8 +9,9 @@ import { DataStack } from '#lib/data-stack';
  */
 export const createStacks = (app: App, config: Config, profile: Environment): { data: DataStack; api: ApiStack } => {
   const env = { ...profile, ...(config.region === undefined ? {} : { region: config.region }) };
-  const data = new DataStack(app, `Asbb-${config.stage}-Data`, { config, env });
-  const api = new ApiStack(app, `Asbb-${config.stage}-Api`, { config, env, table: data.table });
+  const names = stackNames(config);
+  const data = new DataStack(app, names.data, { config, env });
+  const api = new ApiStack(app, names.api, { config, env, table: data.table, preflight: data.preflight });
   Tags.of(app).add('asbb-stage', config.stage); // For those who look up what it costs.
   return { data, api };
 };

@@ -31,7 +31,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly rooms: RegExp; readon
 
 /** Reading the environment or the clock outside a composition root hides an input. */
 const COMPOSITION_ROOTS =
-  /^lambdas\/adapters\/(production(-stream)?|system)\.ts$|^(cli|bin)\/asbb\.ts$|^cli\/context\.ts$|^cli\/local\/|^cli\/demo\//;
+  /^lambdas\/adapters\/(production(-\w+)?|system)\.ts$|^(cli|bin)\/asbb\.ts$|^cli\/context\.ts$|^cli\/local\/|^cli\/demo\//;
 
 interface Source {
   readonly path: string;
@@ -71,7 +71,7 @@ const forbiddenImports = (source: Source): string[] => {
     const targetRoom = target === undefined ? undefined : roomOf(target);
     if (targetRoom === undefined || targetRoom === room || ARROWS[room]?.includes(targetRoom)) return [];
     // The functions' entry files are composition roots: they take production and a handler, nothing else.
-    if (source.path.endsWith('-function.ts') && /^lambdas\/adapters\/(production(-stream)?|system)$/.test(target ?? '')) return [];
+    if (source.path.endsWith('-function.ts') && /^lambdas\/adapters\/(production(-\w+)?|system)$/.test(target ?? '')) return [];
     return [`${source.path} imports ${specifier}: ${room} must not know ${targetRoom}`];
   });
 };

@@ -2,7 +2,7 @@ import { StoreUnavailable } from '#app/ports';
 import type { Context, TableAdmin, TableStatus } from '#cli/context';
 import { CommandError, EXIT, type ExitCode } from '#cli/exit';
 import { printSheet, type Shape } from '#cli/render';
-import { SCHEMA_VERSION } from '#contract/table';
+import { otherSchema, SCHEMA_VERSION } from '#contract/table';
 
 type Row = ReturnType<typeof rowOf>;
 
@@ -54,8 +54,7 @@ const problemOf = ({ table, state, missingIndexes, schemaVersion }: TableStatus)
   if (state === 'absent') return `there is no table ${table}: make it with 'asbb database migrate'`;
   if (missingIndexes.length > 0) return `table ${table} is not one of asbb's: name another one as database.table`;
   if (schemaVersion === null) return `table ${table} is not ready (${state}): run 'asbb database migrate'`;
-  if (schemaVersion !== SCHEMA_VERSION)
-    return `table ${table} has schema version ${schemaVersion}, this asbb works with ${SCHEMA_VERSION}: use the asbb of that version`;
+  if (schemaVersion !== SCHEMA_VERSION) return otherSchema({ table, schemaVersion });
   return `table ${table} cannot be used now (${state}): try again`;
 };
 

@@ -7,6 +7,7 @@ import { checkAgentHealth } from '#cli/agent/health-check';
 import { healthFileToRead } from '#cli/agent/state-file';
 import { type AccountAnswer, type Answers, type ApiClient, ApiError, readAll } from '#cli/api-client';
 import { ageText, type Check, printChecks, well, worthALook, wrong } from '#cli/checks';
+import { checkAlarms } from '#cli/commands/status-alarms';
 import type { Config } from '#cli/config';
 import type { Context } from '#cli/context';
 import { CommandError, EXIT, type ExitCode } from '#cli/exit';
@@ -45,7 +46,8 @@ export const runStatus = async (context: Context, options: StatusOptions): Promi
       ...(await asked('holds', async () => [await unboundHolds(context, api, { cluster, orphanAfterMs: config.budget.orphanAfterMs })])),
     );
   }
-  return printChecks(context, [health, ...clusters.checks, ...accounts, ...holds, ...agent]);
+  const alarms = await checkAlarms(context, config.agent.eventBus);
+  return printChecks(context, [health, ...clusters.checks, ...accounts, ...holds, ...alarms, ...agent]);
 };
 
 /** As `asbb agent` finds it: on a head node asbb.conf may be all that names the API. What is wrong with that file, doctor says. */

@@ -56,6 +56,23 @@ export const createTable = async (client: DynamoDBClient, table: string): Promis
   return { ...(await tableStatus(client, table)), created };
 };
 
+/**
+ * Write our schema version into a table that has none: for a table that CloudFormation makes, which can make no item.
+ * @returns the version that it has then; undefined: there is no such table
+ */
+export const claimSchema = (client: DynamoDBClient, table: string): Promise<number | undefined> =>
+  translated(table, async () => {
+    try {
+      const found = await readSchemaVersion(client, table);
+      if (found !== null) return found;
+      await writeSchemaVersion(client, table);
+      return (await readSchemaVersion(client, table)) ?? undefined;
+    } catch (error) {
+      if (error instanceof ResourceNotFoundException) return undefined;
+      throw error;
+    }
+  });
+
 const create = async (client: DynamoDBClient, table: string): Promise<boolean> => {
   let created = false;
   if ((await describe(client, table)) === undefined) {

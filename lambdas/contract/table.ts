@@ -9,6 +9,10 @@ export const DEFAULT_TABLE_NAME = 'asbb';
 /** Shape of the table as a whole, kept in the item SCHEMA_KEY. A program never works on a table of another version. */
 export const SCHEMA_VERSION = 1;
 
+/** What is said to whoever is about to work on a table of another version. */
+export const otherSchema = ({ table, schemaVersion }: { table: string; schemaVersion: number }): string =>
+  `table ${table} has schema version ${schemaVersion}, this asbb works with ${SCHEMA_VERSION}: use the asbb of that version`;
+
 /** Shape of each item, its attribute `v`. */
 export const ITEM_VERSION = 1;
 

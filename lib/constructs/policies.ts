@@ -120,7 +120,7 @@ export class CallerPolicies extends Construct {
 }
 
 /** An ARN of the template as cdk-nag names it in a finding. */
-const flattened = (value: string | { Ref: string } | { 'Fn::Join': [string, (string | { Ref: string })[]] }): string => {
+export const flattened = (value: string | { Ref: string } | { 'Fn::Join': [string, (string | { Ref: string })[]] }): string => {
   if (typeof value === 'string') return value;
   return 'Ref' in value ? `<${value.Ref}>` : value['Fn::Join'][1].map(flattened).join('');
 };

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { ArnFormat, type Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
-import type { TableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Architecture, LoggingFormat, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import { NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
@@ -8,7 +7,7 @@ import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { BUNDLING } from '#lib/bundling';
 import type { Config } from '#lib/config';
-import { type ServiceFunctionName, TABLE_ACCESS, tableStatements } from '#lib/constructs/table-access';
+import { type NamedTable, type ServiceFunctionName, TABLE_ACCESS, tableStatements } from '#lib/constructs/table-access';
 import { serviceName } from '#lib/constructs/watched';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -16,7 +15,7 @@ const ROOT = join(import.meta.dirname, '../..');
 export interface ServiceFunctionProps {
   readonly name: ServiceFunctionName;
   readonly config: Config;
-  readonly table: TableV2;
+  readonly table: NamedTable;
   /** Of the handler's file, from the root of the repository. */
   readonly entry: string;
   readonly description: string;
@@ -25,6 +24,11 @@ export interface ServiceFunctionProps {
   readonly memoryMib?: number;
   /** Beside what every function has. */
   readonly environment?: Readonly<Record<string, string>>;
+  /**
+   * Whether it works with money, and so is told how much is held and for how long.
+   * @default true
+   */
+  readonly booksMoney?: boolean;
   /**
    * Whether the stack of an error names lines of the source. Node reads the map for that at each cold start, which takes 8 ms.
    * @default true
@@ -74,7 +78,9 @@ export class ServiceFunction extends Construct {
       tracing: Tracing.ACTIVE,
       awsSdkConnectionReuse: false, // A variable for the SDK before this one.
       environment: {
-        ...environmentOf(config, table),
+        TABLE_NAME: table.tableName,
+        SERVICE_NAME: serviceName(config.stage),
+        ...(props.booksMoney !== false && moneySettings(config)),
         ...(props.mapsErrors !== false && { NODE_OPTIONS: '--enable-source-maps' }),
         ...props.environment,
       },
@@ -105,9 +111,7 @@ export class ServiceFunction extends Construct {
   }
 }
 
-const environmentOf = (config: Config, table: TableV2): Record<string, string> => ({
-  TABLE_NAME: table.tableName,
-  SERVICE_NAME: serviceName(config.stage),
+const moneySettings = (config: Config): Record<string, string> => ({
   HOLD_PERCENTAGE: config.holdPercentage,
   RECONCILIATION_TIMEOUT_SECONDS: String(config.reconciliationTimeoutSeconds),
 });
@@ -123,12 +127,16 @@ export const mayReadSecret = (scope: Construct, secretName: string): PolicyState
     sid: 'AdvisorKey',
     actions: ['secretsmanager:GetSecretValue'],
     // Secrets Manager adds a hyphen and six characters to a name.
-    resources: [
-      Stack.of(scope).formatArn({
-        service: 'secretsmanager',
-        resource: 'secret',
-        resourceName: `${secretName}-??????`,
-        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-      }),
-    ],
+    resources: [secretArn(scope, `${secretName}-??????`)],
   });
+
+/** Allows a function to see whether there is a secret of this name. One that is not there has no characters added to its name. */
+export const maySeeSecret = (scope: Construct, secretName: string): PolicyStatement =>
+  new PolicyStatement({
+    sid: 'AdvisorSecret',
+    actions: ['secretsmanager:DescribeSecret'],
+    resources: [secretArn(scope, secretName), secretArn(scope, `${secretName}-??????`)],
+  });
+
+const secretArn = (scope: Construct, resourceName: string): string =>
+  Stack.of(scope).formatArn({ service: 'secretsmanager', resource: 'secret', resourceName, arnFormat: ArnFormat.COLON_RESOURCE_NAME });

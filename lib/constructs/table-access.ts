@@ -19,6 +19,7 @@ import {
   OPEN_HOLDS_OF_CLUSTER,
   PARTITION_DIRECTORY,
   pricePartition,
+  SCHEMA_KEY,
   usageMonth,
 } from '#contract/table';
 
@@ -31,7 +32,16 @@ const USAGE = usageMonth({ account: '*', month: '*' });
 const PRICE = pricePartition('*');
 const JOB = jobPartition({ cluster: '*', jobId: '*' });
 
-export type ServiceFunctionName = 'submit' | 'agent' | 'admin' | 'expire' | 'job-ended' | 'stream' | 'audit' | 'price-refresh';
+export type ServiceFunctionName =
+  | 'submit'
+  | 'agent'
+  | 'admin'
+  | 'expire'
+  | 'job-ended'
+  | 'stream'
+  | 'audit'
+  | 'price-refresh'
+  | 'preflight';
 
 type ItemAction = 'GetItem' | 'BatchGetItem' | 'Query' | 'PutItem' | 'UpdateItem' | 'DeleteItem';
 
@@ -77,7 +87,11 @@ export const TABLE_ACCESS: Readonly<Record<ServiceFunctionName, Access>> = {
     indexes: [HOLDS_OF_ACCOUNT],
   },
   'price-refresh': { Query: [PARTITION_DIRECTORY], PutItem: [PRICE] },
+  preflight: { GetItem: [SCHEMA_KEY.pk], PutItem: [SCHEMA_KEY.pk] },
 };
+
+/** As far as a policy names a table: it may be by name, before there is one. */
+export type NamedTable = Pick<TableV2, 'tableArn' | 'tableName'>;
 
 const WRITES: ReadonlySet<string> = new Set<ItemAction>(['PutItem', 'UpdateItem', 'DeleteItem']);
 
@@ -88,7 +102,7 @@ const WRITES: ReadonlySet<string> = new Set<ItemAction>(['PutItem', 'UpdateItem'
  * absent. The first statement allows the write in the first case and the last; the second in the first case, where it adds
  * nothing, and where all keys are there.
  */
-export const tableStatements = (table: TableV2, { indexes, ...actions }: Access): PolicyStatement[] => [
+export const tableStatements = (table: NamedTable, { indexes, ...actions }: Access): PolicyStatement[] => [
   ...Object.entries(actions).flatMap(([action, keys]) => {
     const statement = (sid: string, conditions: Record<string, Record<string, readonly string[]>>): PolicyStatement =>
       new PolicyStatement({ sid, actions: [`dynamodb:${action}`], resources: [table.tableArn], conditions });

@@ -10,7 +10,8 @@ import type { ServiceFunctionName } from '#lib/constructs/table-access';
 
 export interface Watched {
   readonly api: HttpApi;
-  readonly functions: Readonly<Record<ServiceFunctionName, LambdaFunction>>;
+  /** Those that serve. */
+  readonly functions: Readonly<Record<Exclude<ServiceFunctionName, 'preflight'>, LambdaFunction>>;
   /** Queues of what could not be worked off, by what it was. */
   readonly deadLetters: Readonly<Record<string, Queue>>;
   readonly measured: Measured;

@@ -80,6 +80,9 @@ export const aMachine = ({ columns, ...given }: Partial<Machine> & { columns?: n
     readStackOutputs: async () => {
       throw new Error('no stack was to be read');
     },
+    readAlarms: async () => {
+      throw new Error('no alarm was to be read');
+    },
     ...given,
     stdout,
     stderr,

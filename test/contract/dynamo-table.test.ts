@@ -1,8 +1,8 @@
 // The table as it really is: made as contract/table.ts says, and filled with nothing that is not in the list of keys of docs/adr/010-one-table.md.
-import { CreateTableCommand, DescribeTableCommand, PutItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
+import { CreateTableCommand, DeleteItemCommand, DescribeTableCommand, PutItemCommand, ScanCommand } from '@aws-sdk/client-dynamodb';
 import { describe, expect, it } from 'vitest';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
-import { createTable, tableStatus } from '#adapters/dynamo-table';
+import { claimSchema, createTable, tableStatus } from '#adapters/dynamo-table';
 import type { Booking, BudgetStore } from '#app/ports';
 import { SHARDS, shardOf } from '#contract/table';
 import { BEYOND, BOUNDS } from '#domain/accuracy';
@@ -87,6 +87,26 @@ describe('createTable', () => {
 
   it('tells of a table that is not there', async () => {
     expect(await tableStatus(tables.base, tables.name())).toMatchObject({ state: 'absent', schemaVersion: null, usable: false });
+  });
+});
+
+describe('claimSchema', () => {
+  it('marks a table that has no schema version as ours, once, and leaves one of another version as it is', async () => {
+    const table = await tables.fresh();
+    const Key = { pk: { S: 'CONFIG' }, sk: { S: 'SCHEMA' } };
+    await tables.base.send(new DeleteItemCommand({ TableName: table, Key }));
+    expect(await tableStatus(tables.base, table)).toMatchObject({ schemaVersion: null, usable: false });
+    expect(await claimSchema(tables.base, table)).toBe(1);
+    expect(await tableStatus(tables.base, table)).toMatchObject({ schemaVersion: 1, usable: true });
+    await tables.base.send(new PutItemCommand({ TableName: table, Item: { ...Key, v: { N: '1' }, schema_version: { N: '2' } } }));
+    expect(await claimSchema(tables.base, table)).toBe(2);
+    expect(await tableStatus(tables.base, table)).toMatchObject({ schemaVersion: 2 });
+  });
+
+  it('makes no table', async () => {
+    const table = tables.name();
+    expect(await claimSchema(tables.base, table)).toBeUndefined();
+    expect(await tableStatus(tables.base, table)).toMatchObject({ state: 'absent' });
   });
 });
 

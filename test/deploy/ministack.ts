@@ -1,14 +1,14 @@
 // A local AWS on a free port: MiniStack, in a Python environment of its own outside of the checkout, made once.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 const ROOT = join(import.meta.dirname, '../..');
-const MINISTACK = 'ministack==1.4.21';
+const MINISTACK = 'ministack==1.5.33';
 const READY_MS = 60_000;
 const POLL_MS = 200;
 /** CDK builds, publishes and waits; on a busy machine that takes minutes. */
@@ -19,10 +19,12 @@ export const REGION = 'us-east-1';
 
 export interface MiniStack {
   readonly url: string;
-  /** What any client of AWS needs in its environment to come here. */
-  readonly environment: Readonly<Record<string, string>>;
-  /** `cdk ARGS`, against it. @returns all that it said; throws what it said if it failed */
-  cdk(...args: string[]): Promise<string>;
+  /** `npx cdk ARGS`, against it. @returns all that it said; if it failed, throws an error with its `stdout` and `stderr` */
+  cdk(...args: readonly string[]): Promise<string>;
+  /** `npm ARGS`, of which the last ones are CDK's. */
+  npm(...args: readonly string[]): Promise<string>;
+  /** `asbb ARGS` in JSON. @returns its data */
+  asbb(...args: readonly string[]): Promise<string>;
   /** An API of its API Gateway, by the `ApiEndpoint` that was given out. */
   endpointOf(apiEndpoint: string): string;
   stop(): Promise<void>;
@@ -32,20 +34,31 @@ export interface MiniStack {
 export const missingForMiniStack = (): string | undefined =>
   command() === undefined ? `Python 3 with venv and pip, and ${MINISTACK} from PyPI` : undefined;
 
+/**
+ * Its Python. It is made beside its place and then put there in one step, since two tests may come here at once; so no path of it
+ * may be in a script, and MiniStack is run as a module.
+ */
 const command = (): string | undefined => {
   const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'asbb', MINISTACK);
-  const path = join(folder, 'bin/ministack');
-  if (existsSync(path)) return path;
+  const python = join(folder, 'bin/python3');
+  if (existsSync(python)) return python;
   mkdirSync(join(folder, '..'), { recursive: true });
-  const made = spawnSync('python3', ['-m', 'venv', folder], { stdio: 'ignore' }).status === 0;
-  if (made && spawnSync(join(folder, 'bin/pip'), ['install', '--quiet', MINISTACK], { stdio: 'ignore' }).status === 0) return path;
-  rmSync(folder, { recursive: true, force: true });
-  return undefined;
+  const making = mkdtempSync(`${folder}-`);
+  const isMade =
+    spawnSync('python3', ['-m', 'venv', making], { stdio: 'ignore' }).status === 0 &&
+    spawnSync(join(making, 'bin/python3'), ['-m', 'pip', 'install', '--quiet', MINISTACK], { stdio: 'ignore' }).status === 0;
+  try {
+    if (isMade) renameSync(making, folder);
+  } catch (error) {
+    if (!existsSync(python)) throw error; // Somebody else was quicker, which is as good.
+  }
+  rmSync(making, { recursive: true, force: true });
+  return existsSync(python) ? python : undefined;
 };
 
 export const startMiniStack = async (): Promise<MiniStack> => {
-  const path = command();
-  if (path === undefined) throw new Error(`there is no MiniStack here: it needs ${missingForMiniStack()}`);
+  const python = command();
+  if (python === undefined) throw new Error(`there is no MiniStack here: it needs ${missingForMiniStack()}`);
   const folder = mkdtempSync(join(tmpdir(), 'asbb-ministack-'));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -57,7 +70,7 @@ export const startMiniStack = async (): Promise<MiniStack> => {
     STATE_DIR: join(folder, 'state'),
     S3_DATA_DIR: join(folder, 's3'),
   };
-  const server = spawn(path, {
+  const server = spawn(python, ['-m', 'ministack'], {
     cwd: folder,
     env: { ...process.env, ...own, LOG_LEVEL: 'WARNING' },
     stdio: ['ignore', openSync(log, 'w'), openSync(log, 'a')],
@@ -82,15 +95,24 @@ export const startMiniStack = async (): Promise<MiniStack> => {
     AWS_ENDPOINT_URL_S3: url,
     AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
   };
+  const run = async (command: string, args: readonly string[]): Promise<string> => {
+    const env = { ...process.env, ...environment, CDK_DISABLE_CLI_TELEMETRY: 'true', CDK_DISABLE_VERSION_CHECK: '1' };
+    const { stdout, stderr } = await promisify(execFile)(command, args, { cwd: ROOT, env, timeout: CDK_MS, maxBuffer: 1 << 26 });
+    return `${stdout}${stderr}`;
+  };
+  const ofCdk = ['--output', join(folder, 'cdk.out'), '--no-color'];
   return {
     url,
-    environment,
-    cdk: async (...args) => {
-      const env = { ...process.env, ...environment, CDK_DISABLE_CLI_TELEMETRY: 'true', CDK_DISABLE_VERSION_CHECK: '1' };
-      const all = ['cdk', ...args, '--output', join(folder, 'cdk.out'), '--no-color'];
-      const options = { cwd: ROOT, env, timeout: CDK_MS, maxBuffer: 1 << 26 };
-      const { stdout, stderr } = await promisify(execFile)('npx', all, options);
-      return `${stdout}${stderr}`;
+    cdk: (...args) => run('npx', ['cdk', ...args, ...ofCdk]),
+    npm: (...args) => run('npm', [...args, ...ofCdk]),
+    // Its exit status is of no interest here: alarms may ring. What is said on stderr is not JSON.
+    asbb: async (...args) => {
+      const all = ['--import', 'tsx', 'cli/asbb.ts', '--quiet', '--output', 'json', ...args];
+      const options = { cwd: ROOT, env: { ...process.env, ...environment }, timeout: READY_MS };
+      return promisify(execFile)(process.execPath, all, options).then(
+        ({ stdout }) => stdout,
+        ({ stdout }: { stdout: string }) => stdout,
+      );
     },
     // Its host names are for a resolver that nobody has; the same API has a path, too.
     endpointOf: (apiEndpoint) => `${url}/_aws/execute-api/${new URL(apiEndpoint).hostname.split('.')[0]}/$default`,

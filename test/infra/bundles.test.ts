@@ -49,7 +49,7 @@ describe('the bundles', () => {
     ]);
   });
 
-  it.each(['submit', 'agent', 'admin', 'expire', 'job-ended', 'stream', 'audit', 'price-refresh'])(
+  it.each(['submit', 'agent', 'admin', 'expire', 'job-ended', 'stream', 'audit', 'price-refresh', 'preflight'])(
     'of %s loads, and has a handler',
     (name) => {
       const file = Object.fromEntries(functions())[`asbb-test-${name}`] ?? '';

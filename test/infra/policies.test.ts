@@ -36,9 +36,20 @@ const writes = (action: string, ...patterns: string[]): string[] => [
 const logs = (group: string): string => `logs:CreateLogStream logs:PutLogEvents on <${group}.Arn>`;
 const secure = (queue: string): string => `DENY sqs:* on <${queue}.Arn> by * if aws:SecureTransport Bool false`;
 const fromTheRule = 'by events.amazonaws.com if aws:SourceArn ArnEquals <JobEventsRule.Arn>';
+const STACKS = `arn:aws:cloudformation:${REGION}:${ACCOUNT}:stack`;
+const SECRETS = `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret`;
 const ASSUMED_BY_LAMBDA = ['sts:AssumeRole by lambda.amazonaws.com'];
 
 const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
+  PreflightLookRole: ASSUMED_BY_LAMBDA,
+  PreflightLookRoleDefaultPolicy: [
+    logs('PreflightLookLogs'),
+    `dynamodb:GetItem ${keys('CONFIG').replace('<Table.Arn>', `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/asbb-test`)}`,
+    `dynamodb:PutItem ${keys('CONFIG').replace('<Table.Arn>', `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/asbb-test`)}`,
+    TRACES,
+    `cloudformation:DescribeStacks on ${STACKS}/Asbb-test-Api/* ${STACKS}/Asbb-test-Data/*`,
+    `secretsmanager:DescribeSecret on ${SECRETS}:asbb/advisor ${SECRETS}:asbb/advisor-??????`,
+  ],
   BudgetSubmitRole: ASSUMED_BY_LAMBDA,
   BudgetSubmitRoleDefaultPolicy: [
     logs('BudgetSubmitLogs'),
@@ -48,7 +59,7 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
     ...writes('PutItem', 'HOLD#*', 'LEDGER#*#*', 'PRICE#*'),
     TRACES,
     PRICES,
-    `secretsmanager:GetSecretValue on arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:asbb/advisor-??????`,
+    `secretsmanager:GetSecretValue on ${SECRETS}:asbb/advisor-??????`,
   ],
   BudgetAgentRole: ASSUMED_BY_LAMBDA,
   BudgetAgentRoleDefaultPolicy: [

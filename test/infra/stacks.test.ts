@@ -1,5 +1,6 @@
 // What is deployed: the table and how it is kept, the routes and who signs, the functions, the queues, the outputs.
 import { rmSync } from 'node:fs';
+import { Stack } from 'aws-cdk-lib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { JOB_ENDED_BUDGET_MS } from '#contract/events';
 import { ROUTES } from '#contract/routes';
@@ -120,6 +121,7 @@ describe('each function', () => {
       return [each.FunctionName, each.Timeout, each.MemorySize];
     });
     expect(names).toEqual([
+      ['asbb-prod-preflight', 120, 512],
       ['asbb-prod-submit', 29, 1024],
       ['asbb-prod-agent', 29, 512],
       ['asbb-prod-admin', 29, 512],
@@ -131,7 +133,7 @@ describe('each function', () => {
     ]);
     const groups = propertiesOf(prod, 'AWS::Logs::LogGroup').map(({ LogGroupName, RetentionInDays }) => [LogGroupName, RetentionInDays]);
     expect(groups.sort()).toEqual(
-      ['access', 'admin', 'agent', 'audit', 'expire', 'job-ended', 'price-refresh', 'stream', 'submit'].map((name) => [
+      ['access', 'admin', 'agent', 'audit', 'expire', 'job-ended', 'preflight', 'price-refresh', 'stream', 'submit'].map((name) => [
         `/asbb/prod/${name}`,
         90,
       ]),
@@ -212,6 +214,36 @@ describe('what runs by itself', () => {
   });
 });
 
+describe('before anything changes', () => {
+  const clearances = (stacks: Synthesised) => ofType(stacks, 'Custom::AsbbClearance');
+  const isUpstream = (id: string): boolean => /^(Preflight|Clearance)/.test(id);
+
+  it('each stack asks the preflight, and everything else in it waits for the answer', () => {
+    expect(clearances(prod)).toHaveLength(2);
+    for (const { Resources } of [prod.data, prod.api]) {
+      const [clearance] = Object.entries(Resources).find(([, { Type }]) => Type === 'Custom::AsbbClearance') ?? [''];
+      const others = Object.entries(Resources).filter(([id]) => !isUpstream(id));
+      expect(others.length).toBeGreaterThan(0);
+      expect(others.filter(([, { DependsOn = [] }]) => !DependsOn.includes(clearance)).map(([id]) => id)).toEqual([]);
+    }
+    const [[, ofData], [, ofApi]] = clearances(prod) as [[string, Resource], [string, Resource]];
+    expect(textOf(ofData.Properties.ServiceToken)).toBe('<PreflightLookFunction.Arn>');
+    expect(JSON.stringify(ofApi.Properties.ServiceToken)).toContain('PreflightLookFunction');
+    expect(ofApi.Properties).toMatchObject({ SchemaVersion: 1, ServiceTimeout: '300' });
+  });
+
+  it('asks again where a setting changes a function, and tells of the secret that has to be there', () => {
+    const other = synthesised({ context: { stage: 'prod', 'asbb:hold-percentage': '1.3' } });
+    rmSync(other.folder, { recursive: true });
+    const [[, data], [, api]] = clearances(prod) as [[string, Resource], [string, Resource]];
+    const [[, otherData], [, otherApi]] = clearances(other) as [[string, Resource], [string, Resource]];
+    expect(otherData.Properties.Functions).toBe(data.Properties.Functions);
+    expect(otherApi.Properties.Functions).not.toBe(api.Properties.Functions);
+    expect(clearances(prod).map(([, { Properties }]) => Properties.AdvisorSecret)).toEqual([undefined, undefined]);
+    expect(clearances(dev).map(([, { Properties }]) => Properties.AdvisorSecret)).toEqual(['asbb/advisor', 'asbb/advisor']);
+  });
+});
+
 describe('watching', () => {
   it('has an alarm for each of these, and all of them tell the topic', () => {
     const alarms = propertiesOf(prod, 'AWS::CloudWatch::Alarm');
@@ -262,6 +294,13 @@ describe('the stacks', () => {
       'https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#dashboards/dashboard/asbb-prod',
     );
     expect(textOf(dev.api.Outputs.DashboardUrl?.Value)).toContain('region=eu-west-1');
+  });
+
+  it('are protected from being destroyed, but those of dev', () => {
+    const isProtected = ({ app }: Synthesised) =>
+      app.node.findAll().flatMap((each) => (each instanceof Stack ? [each.terminationProtection] : []));
+    expect(isProtected(prod)).toEqual([true, true]);
+    expect(isProtected(dev)).toEqual([false, false]);
   });
 
   it('change nothing but what was set', () => {

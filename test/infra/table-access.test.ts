@@ -4,12 +4,13 @@
 // write, on its own key (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html).
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { DeleteItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import { DeleteItemCommand, type DynamoDBClient, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDynamoBudgets } from '#adapters/dynamo-budgets';
-import { createDocumentClient } from '#adapters/dynamo-client';
+import { createBaseClient, createDocumentClient } from '#adapters/dynamo-client';
 import { changeOf } from '#adapters/dynamo-stream';
+import { claimSchema } from '#adapters/dynamo-table';
 import { unaskedPricingApi } from '#adapters/pricing-api';
 import { createServices } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
@@ -31,7 +32,7 @@ import { aBatch, anEvent } from '#test/events/deliveries';
 import { readStream } from '#test/events/table-stream';
 import { SETTINGS } from '#test/http/api';
 import { isAllowed, type Statement } from '#test/infra/iam';
-import { PATIENCE_MS, type Synthesised, synthesised } from '#test/infra/synth';
+import { ACCOUNT, PATIENCE_MS, REGION, type Synthesised, synthesised } from '#test/infra/synth';
 import { requestsIn, type TableRequest } from '#test/infra/table-requests';
 import { anOffer } from '#test/support/builders';
 import { NO_PRICING } from '#test/support/world';
@@ -46,6 +47,7 @@ const ROLES: Readonly<Record<ServiceFunctionName, string>> = {
   stream: 'StreamEventsStreamRoleDefaultPolicy',
   audit: 'DailyAuditRoleDefaultPolicy',
   'price-refresh': 'PriceRefreshRoleDefaultPolicy',
+  preflight: 'PreflightLookRoleDefaultPolicy',
 };
 const NAMES = Object.keys(ROLES) as ServiceFunctionName[];
 
@@ -67,15 +69,16 @@ beforeAll(async () => {
 }, PATIENCE_MS);
 afterAll(() => rmSync(stacks.folder, { recursive: true }));
 
-/** A function's services, on a client that notes what it sends. */
-const servicesOf = (name: ServiceFunctionName, table: string, clock: Clock): Services => {
-  const client = createDocumentClient({
-    endpoint: tables.endpoint,
-    region: 'us-east-1',
-    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-    connectTimeoutMs: 10_000,
-    requestTimeoutMs: 20_000,
-  });
+const connection = () => ({
+  endpoint: tables.endpoint,
+  region: 'us-east-1',
+  credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  connectTimeoutMs: 10_000,
+  requestTimeoutMs: 20_000,
+});
+
+/** The client, which notes from now on what it sends. */
+const noting = <C extends Pick<DynamoDBClient, 'middlewareStack'>>(name: ServiceFunctionName, client: C): C => {
   client.middlewareStack.add(
     (next) => (args) => {
       const { headers, body } = (args as { request: { headers: Record<string, string>; body: Uint8Array | string } }).request;
@@ -85,15 +88,18 @@ const servicesOf = (name: ServiceFunctionName, table: string, clock: Clock): Ser
     },
     { step: 'serialize', priority: 'low', name: 'noteWhatIsSent' },
   );
-  return createServices({
-    store: createDynamoBudgets({ client, table }),
+  return client;
+};
+
+const servicesOf = (name: ServiceFunctionName, table: string, clock: Clock): Services =>
+  createServices({
+    store: createDynamoBudgets({ client: noting(name, createDocumentClient(connection())), table }),
     pricing: { ...NO_PRICING, api: ASKING.has(name) ? tenDollars : unaskedPricingApi('this function does not ask AWS') },
     clock,
     ids: createIds(),
     settings: SETTINGS,
     telemetry: { answered: () => undefined, failed: () => undefined, measured: () => undefined },
   });
-};
 
 type Call = (method: Method, path: string, body?: object, expected?: number) => Promise<Record<string, unknown>>;
 
@@ -127,6 +133,10 @@ const caller =
 /** Every verb there is, each through the function that serves it. */
 const everything = async (): Promise<void> => {
   const table = await tables.fresh();
+  // CloudFormation makes a table with nothing in it.
+  await tables.base.send(new DeleteItemCommand({ TableName: table, Key: { pk: { S: 'CONFIG' }, sk: { S: 'SCHEMA' } } }));
+  const looking = noting('preflight', createBaseClient(connection()));
+  expect([await claimSchema(looking, table), await claimSchema(looking, tables.name())]).toEqual([1, undefined]);
   const admin = caller(createHandler(servicesOf('admin', table, systemClock), adminRoutes));
   const submit = caller(createHandler(servicesOf('submit', table, systemClock), submitRoutes));
   const agent = caller(createHandler(servicesOf('agent', table, systemClock), agentRoutes));
@@ -260,9 +270,13 @@ const READINGS: Readonly<Record<string, (request: TableRequest) => readonly stri
   nothing: ({ partitionKeys, transactionKeys }) => (transactionKeys === undefined ? partitionKeys : undefined),
 };
 
-const asIam = (request: TableRequest, leadingKeys: readonly string[] | undefined) => ({
+/** One policy has to be there before the table, and so has its name. */
+const tableArnOf = (name: ServiceFunctionName): string =>
+  name === 'preflight' ? `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/asbb-test` : '<Table.Arn>';
+
+const asIam = (name: ServiceFunctionName, request: TableRequest, leadingKeys: readonly string[] | undefined) => ({
   action: request.action,
-  resource: request.index === undefined ? '<Table.Arn>' : `<Table.Arn>/index/${request.index}`,
+  resource: request.index === undefined ? tableArnOf(name) : `${tableArnOf(name)}/index/${request.index}`,
   context: {
     ...(leadingKeys === undefined ? {} : { 'dynamodb:LeadingKeys': leadingKeys }),
     ...(request.transactionKeys === undefined ? {} : { 'dynamodb:EnclosingOperation': ['TransactWriteItems'] }),
@@ -274,14 +288,14 @@ describe.each(NAMES)('%s', (name) => {
     'is allowed whatever it sends to the table, if IAM sees of a write in a transaction %s',
     (_, keysOf) => {
       const statements = statementsOf(name);
-      const denied = (sent.get(name) ?? []).filter((request) => !isAllowed(statements, asIam(request, keysOf(request))));
+      const denied = (sent.get(name) ?? []).filter((request) => !isAllowed(statements, asIam(name, request, keysOf(request))));
       expect(denied).toEqual([]);
     },
   );
 
   it('is denied each of its writes on a key of another kind, alone or in a transaction', () => {
     const statements = statementsOf(name);
-    const elsewhere = (sent.get(name) ?? []).map((request) => ({ ...asIam(request, ['ELSEWHERE#1']), action: request.action }));
+    const elsewhere = (sent.get(name) ?? []).map((request) => ({ ...asIam(name, request, ['ELSEWHERE#1']), action: request.action }));
     expect(elsewhere.filter(({ resource }) => !resource.includes('/index/')).filter((request) => isAllowed(statements, request))).toEqual(
       [],
     );

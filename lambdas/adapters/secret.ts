@@ -1,0 +1,29 @@
+// Whether a secret is there. Its value is not asked for.
+import type { SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
+
+const CONNECT_TIMEOUT_MS = 1_000;
+const REQUEST_TIMEOUT_MS = 5_000;
+
+export interface SecretPlace {
+  /** @default as the SDK finds it */
+  readonly region?: string;
+  /** @default AWS's own, or AWS_ENDPOINT_URL_SECRETS_MANAGER */
+  readonly endpoint?: string;
+  /** @default as the SDK finds them */
+  readonly credentials?: NonNullable<SecretsManagerClientConfig['credentials']>;
+}
+
+/** False for one that is about to be deleted, too: nobody can read it any more. The client is loaded here, since few ask. */
+export const hasSecret = async (name: string, where: SecretPlace = {}): Promise<boolean> => {
+  const { DescribeSecretCommand, ResourceNotFoundException, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager');
+  const requestHandler = { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, throwOnRequestTimeout: true };
+  const client = new SecretsManagerClient({ ...where, requestHandler });
+  try {
+    return (await client.send(new DescribeSecretCommand({ SecretId: name }))).DeletedDate === undefined;
+  } catch (error) {
+    if (error instanceof ResourceNotFoundException) return false;
+    throw error;
+  } finally {
+    client.destroy();
+  }
+};
