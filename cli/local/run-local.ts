@@ -55,6 +55,11 @@ const start = async (
         reconciliationTimeoutMs: config.budget.reconciliationTimeoutMs,
         defaultCluster: config.slurm.cluster ?? 'local',
       },
+      helpers: {
+        pricingRegion: config.pricing.region ?? null,
+        priceTtlMs: config.pricing.cacheTtlMs,
+        advisorUrl: config.advisor.url ?? null,
+      },
       folders: context.folders,
       say: context.complain,
       ...(config.database.endpoint === undefined ? {} : { dynamoEndpoint: config.database.endpoint }),

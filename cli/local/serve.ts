@@ -7,7 +7,7 @@ import { createTable } from '#adapters/dynamo-table';
 import { createMemoryBudgets } from '#adapters/memory-budgets';
 import { createServices } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
-import type { BudgetStore, Services, Settings, Telemetry } from '#app/ports';
+import type { BudgetStore, Services, Settings, Surroundings, Telemetry } from '#app/ports';
 import {
   type CommitFollower,
   countLedgers,
@@ -24,7 +24,7 @@ import { createLocalServer } from '#cli/local/http-server';
 import { announceServer, type UserFolders } from '#cli/local/running';
 import { createVerifier } from '#cli/local/sigv4-verify';
 import { ROUTES } from '#contract/routes';
-import { SWEEP_INTERVAL_MS } from '#contract/settings';
+import { PRICE_TTL_MS, SWEEP_INTERVAL_MS } from '#contract/settings';
 import { BudgetError } from '#domain/errors';
 import { sweep } from '#events/expire';
 import { settleEndedJobs } from '#events/job-ended';
@@ -45,7 +45,9 @@ export interface LocalOptions {
   /** A DynamoDB that runs already, instead of one of our own. */
   readonly dynamoEndpoint?: string;
   readonly table: string;
-  readonly settings: Settings;
+  readonly settings: Omit<Settings, 'surroundings'>;
+  /** What GET /settings shows of prices and advisor. */
+  readonly helpers?: Pick<Surroundings, 'pricingRegion' | 'priceTtlMs' | 'advisorUrl'>;
   /** Demand signatures made with these; without, every request is let in. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
   readonly folders: UserFolders;
@@ -76,7 +78,7 @@ export const startLocal = async (options: LocalOptions): Promise<LocalServer> =>
         prices: createCatalogue(),
         clock: systemClock,
         ids: createIds(),
-        settings: options.settings,
+        settings: { ...options.settings, surroundings: surroundingsOf(options) },
         telemetry: quietTelemetry(options.say),
       });
     const follower = followerOf(options, servicesOn(opened.store), opened.progress);
@@ -95,6 +97,12 @@ export const startLocal = async (options: LocalOptions): Promise<LocalServer> =>
     throw error;
   }
 };
+
+const surroundingsOf = ({ store, helpers }: LocalOptions): Surroundings => ({
+  store,
+  sweepIntervalMs: SWEEP_INTERVAL_MS,
+  ...(helpers ?? { pricingRegion: null, priceTtlMs: PRICE_TTL_MS, advisorUrl: null }),
+});
 
 /** DynamoDB Local if there is a Java for it and nobody asked otherwise. */
 export const chooseStore = (asked: 'dynamodb' | 'memory' | undefined): { store: 'dynamodb' | 'memory'; why?: string } => {

@@ -5,8 +5,8 @@ import { createDocumentClient } from '#adapters/dynamo-client';
 import { createPowertoolsTelemetry } from '#adapters/powertools';
 import { createServices } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
-import type { Services, Settings } from '#app/ports';
-import { DEFAULT_HOLD_PERCENTAGE, DEFAULT_RECONCILIATION_TIMEOUT_SECONDS } from '#contract/settings';
+import type { Services, Settings, Surroundings } from '#app/ports';
+import { DEFAULT_HOLD_PERCENTAGE, DEFAULT_RECONCILIATION_TIMEOUT_SECONDS, PRICE_TTL_MS, SWEEP_INTERVAL_MS } from '#contract/settings';
 import { DEFAULT_TABLE_NAME } from '#contract/table';
 import { parseFactor } from '#domain/money';
 
@@ -16,7 +16,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * @param environment TABLE_NAME, SERVICE_NAME (asbb), HOLD_PERCENTAGE (1.2), RECONCILIATION_TIMEOUT_SECONDS (86400); endpoints and
- *   region as the SDK reads them
+ *   region as the SDK reads them; SWEEP_INTERVAL_SECONDS (60), PRICING_REGION and ADVISOR_URL to be shown by GET /settings
  */
 export const createProduction = (environment: Environment = process.env): Services =>
   createServices({
@@ -28,6 +28,14 @@ export const createProduction = (environment: Environment = process.env): Servic
     telemetry: createPowertoolsTelemetry(systemClock, environment.SERVICE_NAME ?? DEFAULT_SERVICE_NAME),
   });
 
+const surroundingsFrom = (environment: Environment): Surroundings => ({
+  store: 'dynamodb',
+  sweepIntervalMs: Number(environment.SWEEP_INTERVAL_SECONDS ?? SWEEP_INTERVAL_MS / 1000) * 1000,
+  pricingRegion: environment.PRICING_REGION || null,
+  priceTtlMs: PRICE_TTL_MS,
+  advisorUrl: environment.ADVISOR_URL || null,
+});
+
 const settingsFrom = (environment: Environment): Settings => {
   const timeoutSeconds = Number(environment.RECONCILIATION_TIMEOUT_SECONDS ?? DEFAULT_RECONCILIATION_TIMEOUT_SECONDS);
   if (!Number.isSafeInteger(timeoutSeconds) || timeoutSeconds <= 0)
@@ -36,5 +44,6 @@ const settingsFrom = (environment: Environment): Settings => {
     holdFactor: parseFactor(environment.HOLD_PERCENTAGE ?? DEFAULT_HOLD_PERCENTAGE),
     reconciliationTimeoutMs: timeoutSeconds * 1000,
     defaultCluster: null,
+    surroundings: surroundingsFrom(environment),
   };
 };

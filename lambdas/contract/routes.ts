@@ -53,6 +53,9 @@ export const ROUTES = {
   showPartition: at('admin', 'GET', '/partitions/{partition}'),
   putPartition: at('admin', 'PUT', '/partitions/{partition}'),
   deletePartition: at('admin', 'DELETE', '/partitions/{partition}'),
+
+  showSettings: at('admin', 'GET', '/settings'),
+  showOpenApi: at('admin', 'GET', '/openapi.json'),
 } as const satisfies Record<string, Route>;
 
 export type Operation = keyof typeof ROUTES;

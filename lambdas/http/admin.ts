@@ -21,7 +21,7 @@ import {
   UsageQuery,
 } from '#contract/requests';
 import { BudgetError } from '#domain/errors';
-import { accountAnswer, auditAnswer, entryAnswer, holdAnswer, partitionAnswer, usageAnswer } from '#http/answers';
+import { accountAnswer, auditAnswer, entryAnswer, holdAnswer, partitionAnswer, settingsAnswer, usageAnswer } from '#http/answers';
 import { packPlace, unpackPlace } from '#http/audit-cursor';
 import { created, noContent, ok, pageOf, type RoutesOf, route } from '#http/route';
 import { toPartition } from '#http/to-domain';
@@ -143,6 +143,11 @@ const deletePartition = route({ path: PartitionPath }, async ({ path }, { store 
 const partitionNotFound = (partition: string): BudgetError =>
   new BudgetError('partition_not_found', `there is no partition ${partition} here: see 'asbb partition list'`, { partition });
 
+const showSettings = route({}, async (_, { settings }) => ok(settingsAnswer(settings)));
+
+// Made by `npm run openapi` of the same shapes; read only when it is asked for.
+const showOpenApi = route({}, async () => ok((await import('../../docs/openapi.json', { with: { type: 'json' } })).default));
+
 export const adminRoutes: RoutesOf<'admin'> = {
   listAccounts,
   createAccount: createAccountRoute,
@@ -159,4 +164,6 @@ export const adminRoutes: RoutesOf<'admin'> = {
   showPartition,
   putPartition,
   deletePartition,
+  showSettings,
+  showOpenApi,
 };

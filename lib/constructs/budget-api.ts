@@ -54,6 +54,11 @@ export class BudgetApi extends Construct {
         name: 'admin',
         entry: 'lambdas/http/admin-function.ts',
         description: 'accounts, partitions and the audit',
+        environment: {
+          PRICING_REGION: config.pricingRegion,
+          SWEEP_INTERVAL_SECONDS: String(config.sweepIntervalMinutes * 60),
+          ...(config.advisor && { ADVISOR_URL: config.advisor.url }),
+        },
       }),
     };
     if (config.advisor) this.functions.submit.role.addToPolicy(mayReadSecret(this, config.advisor.secretName));

@@ -11,6 +11,7 @@ export const SETTINGS: Settings = {
   holdFactor: { numerator: 12n, denominator: 10n },
   reconciliationTimeoutMs: 24 * 3_600_000,
   defaultCluster: 'local',
+  surroundings: { store: 'dynamodb', sweepIntervalMs: 60_000, pricingRegion: null, priceTtlMs: 86_400_000, advisorUrl: null },
 };
 
 /** An answer as it came. `T` is what the test expects of the body; nothing checks it. */
