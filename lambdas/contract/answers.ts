@@ -2,6 +2,9 @@
 // document is made of them. Nothing parses an answer on its way out, so no function has them in its bundle.
 import * as z from 'zod';
 import type { Operation } from '#contract/routes';
+import { ERROR_STATUS, type ErrorCode } from '#domain/errors';
+
+const ERROR_CODES = Object.keys(ERROR_STATUS) as [ErrorCode, ...ErrorCode[]];
 
 /** Dollars; exact to the micro-dollar. */
 const dollars = z.number();
@@ -265,7 +268,7 @@ export const PartitionList = z.strictObject({ partitions: z.array(PartitionModel
 
 /** Any refusal. */
 export const Refusal = z.strictObject({
-  error: z.strictObject({ code: words, message: words, details: z.record(z.string(), z.unknown()).exactOptional() }),
+  error: z.strictObject({ code: z.enum(ERROR_CODES), message: words, details: z.record(z.string(), z.unknown()).exactOptional() }),
   request_id: words,
 });
 /** What API Gateway says where no function of ours was asked: clients judge it by its status. */
