@@ -105,6 +105,8 @@ export const GLOSSARY: Readonly<Record<string, Meaning>> = {
   elapsed_seconds: of('Seconds that the run took; instead of actual_cost, to be priced at the prices of the hold.', 3600),
   state: of("Slurm's state of the job, short or long.", 'COMPLETED'),
   'Hold.state': of('State of the hold; each but open is the end.', 'open'),
+  'listHoldsOfAccount.state': of('Only holds in this state.', 'open'),
+  'listHoldsOfCluster.state': of('Only open holds are found by cluster.', 'open'),
   'HoldDetail.state': of('State of the hold; each but open is the end.', 'open'),
   final: of('Whether no later run of the job comes. By default true, unless the state is REQUEUED or RESIZING.', true),
   job_metadata: of('Whatever the sender knows; ignored.'),

@@ -1,7 +1,7 @@
 // JSON Schema of the shapes in the contract, each property with what the glossary says of it.
 import * as z from 'zod';
 import * as answers from '#contract/answers';
-import { accountName, arraySpec, flag, page, usd, usdFromZero, wallTime } from '#contract/fields';
+import { accountName, arraySpec, flag, instant, page, usd, usdFromZero, wallTime } from '#contract/fields';
 import { GLOSSARY } from '#contract/glossary';
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '#contract/limits';
 import * as requests from '#contract/requests';
@@ -18,6 +18,11 @@ const IN_OTHER_WORDS: ReadonlyMap<unknown, JsonSchema> = new Map<unknown, JsonSc
   [accountName, { type: 'string', pattern: '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$' }],
   [wallTime, { type: 'string', pattern: '^([0-9]+(:[0-9]+){0,2}|[0-9]+-[0-9]+(:[0-9]+){0,2}|UNLIMITED|INFINITE)$', maxLength: 64 }],
   [arraySpec, { type: 'string', pattern: '^[0-9]+(-[0-9]+(:[0-9]+)?)?(,[0-9]+(-[0-9]+(:[0-9]+)?)?)*(%[0-9]+)?$' }],
+  // Not `format: date-time`: a generated client would write an offset, and only Z is taken.
+  [
+    instant,
+    { type: 'string', pattern: '^2[01][0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\\.[0-9]+)?Z$' },
+  ],
   [page.limit, { type: 'integer', minimum: 1, maximum: MAX_PAGE_SIZE, default: DEFAULT_PAGE_SIZE }],
   [flag, { type: 'boolean' }],
 ]);

@@ -112,10 +112,7 @@ const refusals = (operation: Operation, hasBody: boolean): JsonSchema => {
   const answered = [...byStatus].map(([status, of]): [number, JsonSchema] => {
     const sorted = [...of].sort();
     const schema = OF_GATEWAY.has(status) ? { anyOf: [REFUSAL, GATEWAY_MESSAGE] } : REFUSAL;
-    return [
-      status,
-      { description: `Refused: ${sorted.join(', ')}.`, 'x-asbb-codes': sorted, content: { 'application/json': { schema } } },
-    ];
+    return [status, { description: `Refused: ${sorted.join(', ')}.`, 'x-asbb-codes': sorted, content: { 'application/json': { schema } } }];
   });
   const throttled: [number, JsonSchema] = [
     429,

@@ -40,7 +40,9 @@ describe('docs/openapi.json', () => {
 
   it('has every route, and no other', () => {
     const routes = OPERATIONS.map((operation) => `${operation}: ${ROUTES[operation].method} ${ROUTES[operation].path}`);
-    expect(described.map(({ path, method, operation }) => `${operation.operationId}: ${method} /api/v1${path}`).sort()).toEqual(routes.sort());
+    expect(described.map(({ path, method, operation }) => `${operation.operationId}: ${method} /api/v1${path}`).sort()).toEqual(
+      routes.sort(),
+    );
   });
 
   it('names each variable of a path, and says what it is', () => {
