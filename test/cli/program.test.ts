@@ -33,7 +33,7 @@ describe('help', () => {
       expect.arrayContaining([
         ...['account list', 'account create', 'account show', 'account update', 'account delete', 'account deposit', 'account withdraw'],
         ...['quote', 'hold list', 'hold show', 'hold release', 'transactions list', 'usage summary', 'reconcile', 'audit', 'recover'],
-        ...['partition list', 'partition show', 'partition set', 'partition delete', 'config init', 'status', 'doctor'],
+        ...['partition list', 'partition show', 'partition set', 'partition delete', 'config init', 'config show', 'status', 'doctor'],
         ...['database migrate', 'database status', 'version', 'local', 'completion'],
       ]),
     );
