@@ -1,24 +1,10 @@
 // The budget API from the outside: routes, signatures, pages, and what each failure means for whoever asked.
 import type { SignatureV4 } from '@smithy/signature-v4';
 import { CommandError, EXIT, failure, usageError } from '#cli/exit';
+import type { AnswerTo } from '#contract/answers';
 import { API_BASE_PATH, MAX_PAGE_SIZE } from '#contract/limits';
 import { type Operation, ROUTES } from '#contract/routes';
 import { VERSION } from '#contract/version';
-import type {
-  accountAnswer,
-  accuracyAnswer,
-  auditAnswer,
-  clusterAnswer,
-  entryAnswer,
-  holdAnswer,
-  holdDetailAnswer,
-  jobLinkAnswer,
-  partitionAnswer,
-  runRecord,
-  settlementAnswer,
-  usageAnswer,
-  VerdictAnswer,
-} from '#http/answers';
 
 const TIMEOUT_MS = 30_000;
 /** A Lambda cannot answer more than 6 MB; whoever sends more is not our API. */
@@ -29,58 +15,16 @@ export const MAX_ROWS = 10_000;
 /** Pages may be empty and still have a successor, so rows alone do not end a loop. */
 const MAX_PAGES = 1_000;
 
-export type AccountAnswer = ReturnType<typeof accountAnswer>;
-export type HoldAnswer = ReturnType<typeof holdAnswer>;
-export type HoldDetailAnswer = ReturnType<typeof holdDetailAnswer>;
-export type EntryAnswer = ReturnType<typeof entryAnswer>;
-export type UsageAnswer = ReturnType<typeof usageAnswer>;
-export type AccuracyAnswer = ReturnType<typeof accuracyAnswer>;
-export type PartitionAnswer = ReturnType<typeof partitionAnswer>;
-export type SettlementAnswer = ReturnType<typeof settlementAnswer>;
-export type AuditAnswer = ReturnType<typeof auditAnswer>;
-export type { VerdictAnswer };
-
-type Cursor = { readonly cursor?: string };
-
-/** What each operation answers when all is well. */
-export interface Answers {
-  health: { status: string; version: string; time: string };
-  quoteBudget: VerdictAnswer;
-  checkBudget: VerdictAnswer;
-  adjustHold: VerdictAnswer;
-  adjustJob: VerdictAnswer;
-  reconcile: SettlementAnswer;
-  forceHold: HoldAnswer;
-  bindHold: HoldAnswer;
-  extendHold: HoldAnswer;
-  releaseHold: HoldAnswer;
-  settleRuns: { results: SettlementAnswer[] };
-  correctRun: SettlementAnswer;
-  showHold: HoldDetailAnswer;
-  showJob: ReturnType<typeof jobLinkAnswer>;
-  showRun: ReturnType<typeof runRecord>;
-  listHoldsOfCluster: { holds: HoldAnswer[] } & Cursor;
-  beatCluster: { cluster: string; stale_at: string };
-  listClusters: { clusters: ReturnType<typeof clusterAnswer>[] } & Cursor;
-  listAccounts: { accounts: AccountAnswer[] } & Cursor;
-  createAccount: AccountAnswer;
-  showAccount: AccountAnswer;
-  updateAccount: AccountAnswer;
-  deleteAccount: undefined;
-  deposit: AccountAnswer;
-  listTransactions: { transactions: EntryAnswer[] } & Cursor;
-  showAccountUsage: UsageAnswer;
-  showUsage: UsageAnswer;
-  showAccountAccuracy: AccuracyAnswer;
-  showAccuracy: AccuracyAnswer;
-  listHoldsOfAccount: { holds: HoldAnswer[] } & Cursor;
-  audit: AuditAnswer;
-  listPartitions: { partitions: PartitionAnswer[] } & Cursor;
-  showPartition: PartitionAnswer;
-  putPartition: PartitionAnswer;
-  deletePartition: undefined;
-  namePrincipals: ReturnType<typeof clusterAnswer>;
-}
+export type AccountAnswer = AnswerTo<'showAccount'>;
+export type HoldAnswer = AnswerTo<'bindHold'>;
+export type HoldDetailAnswer = AnswerTo<'showHold'>;
+export type EntryAnswer = AnswerTo<'listTransactions'>['transactions'][number];
+export type UsageAnswer = AnswerTo<'showUsage'>;
+export type AccuracyAnswer = AnswerTo<'showAccuracy'>;
+export type PartitionAnswer = AnswerTo<'showPartition'>;
+export type SettlementAnswer = AnswerTo<'reconcile'>;
+export type AuditAnswer = AnswerTo<'audit'>;
+export type VerdictAnswer = AnswerTo<'checkBudget'>;
 
 export interface ApiRequest {
   /** Values of the path's `{names}`. */
@@ -96,7 +40,7 @@ export interface ApiClient {
    * Ask once; a GET that found no connection is asked a second time.
    * @throws CommandError notAuthorised, unreachable, or ApiError failed with the API's own message
    */
-  request<O extends Operation & keyof Answers>(operation: O, request?: ApiRequest): Promise<Answers[O]>;
+  request<O extends Operation>(operation: O, request?: ApiRequest): Promise<AnswerTo<O>>;
 }
 
 export type Credentials = Exclude<ConstructorParameters<typeof SignatureV4>[0]['credentials'], object & { accessKeyId: string }>;
@@ -190,7 +134,7 @@ export const createApiClient = (options: ApiClientOptions): ApiClient => {
           throw unreachable(endpoint, again, timeoutMs);
         });
       });
-      return read(endpoint, answered) as Answers[typeof operation];
+      return read(endpoint, answered) as AnswerTo<typeof operation>;
     },
   };
 };

@@ -39,6 +39,8 @@ export interface Config {
   readonly database: { readonly table: string; readonly endpoint?: string };
   /** The files that were read, the later over the earlier. */
   readonly files: readonly string[];
+  /** Of each key that a file has a value for, as `api.endpoint`, the file that was believed. */
+  readonly origins: Readonly<Record<string, string>>;
 }
 
 /**
@@ -120,13 +122,16 @@ export interface ConfigFiles {
 export const loadConfig = ({ explicit, usual }: ConfigFiles): Config => {
   const read = explicit === undefined ? usual.flatMap((file) => readConfigFile(file) ?? []) : [readExplicit(explicit)];
   const merged = read.map(({ sections }) => sections).reduce(over, {});
-  return { ...withDefaults(merged), files: read.map(({ file }) => file) };
+  return { ...withDefaults(merged), files: read.map(({ file }) => file), origins: Object.assign({}, ...read.map(originsIn)) };
 };
 
 interface Read {
   readonly file: string;
   readonly sections: Partial<Sections>;
 }
+
+const originsIn = ({ file, sections }: Read): Record<string, string> =>
+  Object.fromEntries(Object.entries(sections).flatMap(([section, keys]) => Object.keys(keys).map((key) => [`${section}.${key}`, file])));
 
 const readExplicit = (file: string): Read => {
   const read = readConfigFile(file);
@@ -213,7 +218,16 @@ const over = (below: Partial<Sections>, above: Partial<Sections>): Partial<Secti
   return Object.fromEntries(names.map((name) => [name, { ...below[name], ...above[name] }])) as Partial<Sections>;
 };
 
-const withDefaults = ({ api, slurm, agent, service, budget, advisor, pricing, database }: Partial<Sections>): Omit<Config, 'files'> => ({
+const withDefaults = ({
+  api,
+  slurm,
+  agent,
+  service,
+  budget,
+  advisor,
+  pricing,
+  database,
+}: Partial<Sections>): Omit<Config, 'files' | 'origins'> => ({
   api: present({ endpoint: api?.endpoint, region: api?.region }),
   slurm: {
     binPath: slurm?.bin_path ?? '/usr/bin',

@@ -105,6 +105,8 @@ export interface Context {
   /** A sentence on stderr that no --quiet hides. */
   complain(sentence: string): void;
   config(): Promise<Config>;
+  /** Keys of the configuration that flag or environment say otherwise, and which of them. */
+  readonly given: Readonly<Record<string, { readonly value: string; readonly from: string }>>;
   /**
    * The API that flags, environment, configuration, `usual` or a running `asbb local` name, in this order.
    * @throws CommandError usage if none does
@@ -204,6 +206,7 @@ export const createContext = (machine: Machine, options: GlobalOptions): Context
     tell,
     complain: (sentence) => sayOn(machine, sentence),
     config,
+    given: givenBeside(env, options),
     api: once(async (usual: UsualApi = {}) => {
       const { timeoutMs } = usual;
       return createApiClient({ ...(await apiPlace(usual)), fetch: machine.fetch, now, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
@@ -218,6 +221,17 @@ export const createContext = (machine: Machine, options: GlobalOptions): Context
       return machine.readAlarms({ prefix, ...(region !== undefined && { region }), ...(credentials && { credentials }) });
     },
   };
+};
+
+/** In the order in which they are asked. */
+const givenBeside = (env: Environment, options: GlobalOptions): Context['given'] => {
+  const first = (...places: [string, string | undefined][]) => {
+    const found = places.find(([, value]) => given(value) !== undefined);
+    return found === undefined ? undefined : { from: found[0], value: found[1] as string };
+  };
+  const endpoint = first(['--endpoint', options.endpoint], ['ASBB_ENDPOINT', env.ASBB_ENDPOINT]);
+  const region = first(['--region', options.region], ['AWS_REGION', env.AWS_REGION], ['AWS_DEFAULT_REGION', env.AWS_DEFAULT_REGION]);
+  return { ...(endpoint && { 'api.endpoint': endpoint }), ...(region && { 'api.region': region }) };
 };
 
 const placeOfApi = async (

@@ -38,6 +38,8 @@ const TIERS = [
   { name: 'local', run: () => vitest('local', ['test/local']), needs: ['java', 'curl'] },
   { name: 'contract', run: () => vitest('contract', ['test/contract']), needs: ['java'] },
   { name: 'http', run: () => vitest('http', ['test/http', 'test/events']), needs: ['java', 'curl'] },
+  // What a stranger's generator makes of docs/openapi.json.
+  { name: 'openapi', run: () => vitest('openapi', ['test/openapi']), needs: ['python'] },
   { name: 'money', run: () => vitest('money', ['test/money']), needs: ['java'] },
   { name: 'properties', run: () => vitest('properties', ['test/properties']), needs: ['java'] },
   // A local AWS: stacks are deployed into it for real.

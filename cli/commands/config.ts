@@ -6,8 +6,10 @@ import type { ConfigInitOptions } from '#cli/commands/run-config';
 export const configCommand = (shell: Shell): Command =>
   createCommand('config', {
     summary: "The client's configuration",
-    examples: ['asbb config init --output ~/.config/asbb/config.yaml'],
-  }).addCommand(initCommand(shell));
+    examples: ['asbb config init --output ~/.config/asbb/config.yaml', 'asbb config show'],
+  })
+    .addCommand(initCommand(shell))
+    .addCommand(showCommand(shell));
 
 const initCommand = (shell: Shell): Command =>
   createCommand('init', {
@@ -25,3 +27,11 @@ const initCommand = (shell: Shell): Command =>
     .action((options: ConfigInitOptions, command: Command) =>
       shell.run(command, async (context) => (await import('#cli/commands/run-config')).runConfigInit(context, options)),
     );
+
+const showCommand = (shell: Shell): Command =>
+  createCommand('show', {
+    summary: 'What holds here and where it was said, and how the service is set',
+    examples: ['asbb config show', 'asbb config show -o json'],
+  }).action((_options: object, command: Command) =>
+    shell.run(command, async (context) => (await import('#cli/commands/run-config-show')).runConfigShow(context)),
+  );

@@ -1,10 +1,11 @@
-import { type Answers, readAll } from '#cli/api-client';
+import { readAll } from '#cli/api-client';
 import { readId, readLimit } from '#cli/commands/values';
 import type { Context } from '#cli/context';
 import { EXIT, type ExitCode } from '#cli/exit';
 import { type Column, printList, printSheet, type Shape } from '#cli/render';
+import type { AnswerTo } from '#contract/answers';
 
-type ClusterAnswer = Answers['namePrincipals'];
+type ClusterAnswer = AnswerTo<'namePrincipals'>;
 
 const SHAPE: Shape<ClusterAnswer> = { cluster: 'text', agent_version: 'text', last_heartbeat: 'time', principals: 'list' };
 

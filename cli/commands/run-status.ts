@@ -5,13 +5,14 @@ import { HEARTBEAT_STALE_MS } from '#app/own-cluster';
 import { findGuardConf, readGuardConf } from '#cli/agent/guard-conf';
 import { checkAgentHealth } from '#cli/agent/health-check';
 import { healthFileToRead } from '#cli/agent/state-file';
-import { type AccountAnswer, type Answers, type ApiClient, ApiError, readAll } from '#cli/api-client';
+import { type AccountAnswer, type ApiClient, ApiError, readAll } from '#cli/api-client';
 import { ageText, type Check, printChecks, well, worthALook, wrong } from '#cli/checks';
 import { checkAlarms } from '#cli/commands/status-alarms';
 import type { Config } from '#cli/config';
 import type { Context } from '#cli/context';
 import { CommandError, EXIT, type ExitCode } from '#cli/exit';
 import { usdText } from '#cli/render';
+import type { AnswerTo } from '#contract/answers';
 
 /** Unbound holds that are read of one cluster, to count the old ones among them. */
 const MAX_UNBOUND = 2_000;
@@ -24,7 +25,7 @@ export interface StatusOptions {
   readonly state?: string;
 }
 
-type Cluster = Answers['listClusters']['clusters'][number];
+type Cluster = AnswerTo<'listClusters'>['clusters'][number];
 
 /** Ask, print, and say by the exit status whether something is wrong. */
 export const runStatus = async (context: Context, options: StatusOptions): Promise<ExitCode> => {

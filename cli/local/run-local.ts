@@ -58,6 +58,11 @@ const start = async (
       },
       ...advisorIn(config),
       pricing: localPricing(config.pricing, { env: context.env, home: context.folders.home }),
+      helpers: {
+        pricingRegion: config.pricing.region ?? null,
+        priceTtlMs: config.pricing.cacheTtlMs,
+        advisorUrl: config.advisor.url ?? null,
+      },
       folders: context.folders,
       say: context.complain,
       ...(config.database.endpoint === undefined ? {} : { dynamoEndpoint: config.database.endpoint }),

@@ -8,7 +8,7 @@ import { createMemoryBudgets } from '#adapters/memory-budgets';
 import { fixedKey } from '#adapters/secret-key';
 import { createServices, type Parts } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
-import type { Advisor, BudgetStore, Services, Settings, Telemetry } from '#app/ports';
+import type { Advisor, BudgetStore, Services, Settings, Surroundings, Telemetry } from '#app/ports';
 import { refreshPrices } from '#app/refresh-prices';
 import {
   type CommitFollower,
@@ -48,11 +48,13 @@ export interface LocalOptions {
   /** A DynamoDB that runs already, instead of one of our own. */
   readonly dynamoEndpoint?: string;
   readonly table: string;
-  readonly settings: Settings;
+  readonly settings: Omit<Settings, 'surroundings'>;
   /** Absent: none is asked. */
   readonly advisor?: { readonly url: string; readonly apiKey?: string; readonly timeoutMs: number };
   /** @default the catalogue, and nobody is asked */
   readonly pricing?: Parts['pricing'];
+  /** What GET /settings shows of prices and advisor. */
+  readonly helpers?: Pick<Surroundings, 'pricingRegion' | 'priceTtlMs' | 'advisorUrl'>;
   /** Demand signatures made with these; without, every request is let in. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
   readonly folders: UserFolders;
@@ -85,7 +87,7 @@ export const startLocal = async (options: LocalOptions): Promise<LocalServer> =>
         pricing: options.pricing ?? offlinePricing('this server asks nobody'),
         clock: systemClock,
         ids: createIds(),
-        settings: options.settings,
+        settings: { ...options.settings, surroundings: surroundingsOf(options) },
         telemetry: quietTelemetry(options.say),
       });
     const follower = followerOf(options, servicesOn(opened.store), opened.progress);
@@ -112,6 +114,12 @@ const advisorOf = ({ advisor }: LocalOptions): { advisor?: Advisor } => {
   const key = apiKey === undefined ? {} : { key: fixedKey(apiKey) };
   return { advisor: createHttpAdvisor({ url, ...key, timeoutMs, clock: systemClock, ids: createIds() }) };
 };
+
+const surroundingsOf = ({ store, helpers }: LocalOptions): Surroundings => ({
+  store,
+  sweepIntervalMs: SWEEP_INTERVAL_MS,
+  ...(helpers ?? { pricingRegion: null, priceTtlMs: PRICE_TTL_MS, advisorUrl: null }),
+});
 
 /** DynamoDB Local if there is a Java for it and nobody asked otherwise. */
 export const chooseStore = (asked: 'dynamodb' | 'memory' | undefined): { store: 'dynamodb' | 'memory'; why?: string } => {

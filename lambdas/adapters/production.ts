@@ -8,8 +8,8 @@ import { createPricingApi, unaskedPricingApi } from '#adapters/pricing-api';
 import { createSecretKey } from '#adapters/secret-key';
 import { createServices, type Parts } from '#adapters/services';
 import { createIds, systemClock } from '#adapters/system';
-import type { Advisor, Ids, Services, Settings } from '#app/ports';
-import { DEFAULT_HOLD_PERCENTAGE, DEFAULT_RECONCILIATION_TIMEOUT_SECONDS, PRICE_TTL_MS } from '#contract/settings';
+import type { Advisor, Ids, Services, Settings, Surroundings } from '#app/ports';
+import { DEFAULT_HOLD_PERCENTAGE, DEFAULT_RECONCILIATION_TIMEOUT_SECONDS, PRICE_TTL_MS, SWEEP_INTERVAL_MS } from '#contract/settings';
 import { DEFAULT_TABLE_NAME } from '#contract/table';
 import { parseFactor } from '#domain/money';
 
@@ -20,7 +20,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /**
  * @param environment TABLE_NAME, SERVICE_NAME (asbb), HOLD_PERCENTAGE (1.2), RECONCILIATION_TIMEOUT_SECONDS (86400), PRICING_REGION
  *   (of the endpoint; without it AWS is not asked for prices), ADVISOR_URL and ADVISOR_SECRET_NAME (together, or no advisor is
- *   asked); endpoints and region as the SDK reads them
+ *   asked); SWEEP_INTERVAL_SECONDS (60), to be shown by GET /settings; endpoints and region as
+ *   the SDK reads them
  */
 export const createProduction = (environment: Environment = process.env): Services => {
   const ids = createIds();
@@ -50,6 +51,14 @@ const pricingFrom = ({ PRICING_REGION: region }: Environment): Parts['pricing'] 
   return { api, catalogue, ttlMs: PRICE_TTL_MS };
 };
 
+const surroundingsFrom = (environment: Environment): Surroundings => ({
+  store: 'dynamodb',
+  sweepIntervalMs: Number(environment.SWEEP_INTERVAL_SECONDS ?? SWEEP_INTERVAL_MS / 1000) * 1000,
+  pricingRegion: environment.PRICING_REGION || null,
+  priceTtlMs: PRICE_TTL_MS,
+  advisorUrl: environment.ADVISOR_URL || null,
+});
+
 const settingsFrom = (environment: Environment): Settings => {
   const timeoutSeconds = Number(environment.RECONCILIATION_TIMEOUT_SECONDS ?? DEFAULT_RECONCILIATION_TIMEOUT_SECONDS);
   if (!Number.isSafeInteger(timeoutSeconds) || timeoutSeconds <= 0)
@@ -58,5 +67,6 @@ const settingsFrom = (environment: Environment): Settings => {
     holdFactor: parseFactor(environment.HOLD_PERCENTAGE ?? DEFAULT_HOLD_PERCENTAGE),
     reconciliationTimeoutMs: timeoutSeconds * 1000,
     defaultCluster: null,
+    surroundings: surroundingsFrom(environment),
   };
 };

@@ -109,6 +109,18 @@ export interface Settings {
   readonly reconciliationTimeoutMs: number;
   /** Cluster of a job that names none, or null when one must be named. */
   readonly defaultCluster: string | null;
+  readonly surroundings: Surroundings;
+}
+
+/** What stands around the service, for whoever asks how it is set. No use case looks here. */
+export interface Surroundings {
+  readonly store: 'dynamodb' | 'memory';
+  readonly sweepIntervalMs: number;
+  /** Whose endpoint is asked for prices, or null if none is. */
+  readonly pricingRegion: string | null;
+  readonly priceTtlMs: number;
+  /** As it was given; it may hold a password. */
+  readonly advisorUrl: string | null;
 }
 
 /** At most `limit` rows from where `cursor` says; a page may be empty and still have a cursor. */

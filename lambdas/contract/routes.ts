@@ -56,6 +56,9 @@ export const ROUTES = {
   putPartition: at('admin', 'PUT', '/partitions/{partition}'),
   deletePartition: at('admin', 'DELETE', '/partitions/{partition}'),
   namePrincipals: at('admin', 'PATCH', '/clusters/{cluster}'),
+
+  showSettings: at('admin', 'GET', '/settings'),
+  showOpenApi: at('admin', 'GET', '/openapi.json'),
 } as const satisfies Record<string, Route>;
 
 export type Operation = keyof typeof ROUTES;

@@ -38,6 +38,7 @@ import {
   entryAnswer,
   holdAnswer,
   partitionAnswer,
+  settingsAnswer,
   usageAnswer,
 } from '#http/answers';
 import { packPlace, unpackPlace } from '#http/audit-cursor';
@@ -180,6 +181,11 @@ const namePrincipalsRoute = route({ path: ClusterPath, body: PrincipalsRequest }
 const partitionNotFound = (partition: string): BudgetError =>
   new BudgetError('partition_not_found', `there is no partition ${partition} here: see 'asbb partition list'`, { partition });
 
+const showSettings = route({}, async (_, { settings }) => ok(settingsAnswer(settings)));
+
+// Made by `npm run openapi` of the same shapes; read only when it is asked for.
+const showOpenApi = route({}, async () => ok((await import('../../docs/openapi.json', { with: { type: 'json' } })).default));
+
 export const adminRoutes: RoutesOf<'admin'> = {
   listAccounts,
   createAccount: createAccountRoute,
@@ -199,4 +205,6 @@ export const adminRoutes: RoutesOf<'admin'> = {
   putPartition,
   deletePartition,
   namePrincipals: namePrincipalsRoute,
+  showSettings,
+  showOpenApi,
 };

@@ -2,9 +2,13 @@
 import type { Audit } from '#app/audit-accounts';
 import type { AccuracySummary } from '#app/measure-accuracy';
 import type { PartitionPrice } from '#app/partition-price';
-import type { Cluster, HoldSpec, JobLink } from '#app/ports';
+import type { Cluster, HoldSpec, JobLink, Settings } from '#app/ports';
 import type { UsageSummary } from '#app/summarize-usage';
 import type { Verdict } from '#app/verdict';
+import type * as shapes from '#contract/answers';
+import type { Told } from '#contract/answers';
+import { MAX_BODY_BYTES, MAX_DEADLINE_MS, MAX_PAGE_SIZE } from '#contract/limits';
+import { VERSION } from '#contract/version';
 import type { Account } from '#domain/account';
 import { MIN_HOLDS, RISK_UNITS } from '#domain/accuracy';
 import { formatArraySpec } from '#domain/array-spec';
@@ -22,7 +26,7 @@ import { formatWallTime } from '#domain/slurm-time';
 const iso = (at: Instant): string => new Date(at).toISOString();
 const isoOrNull = (at: Instant | null): string | null => (at === null ? null : iso(at));
 
-export const accountAnswer = (account: Account) => ({
+export const accountAnswer = (account: Account): Told<typeof shapes.Account> => ({
   account: account.account,
   name: account.name,
   description: account.description,
@@ -39,7 +43,7 @@ export const accountAnswer = (account: Account) => ({
   updated_at: iso(account.updatedAt),
 });
 
-export const holdAnswer = (hold: Hold) => ({
+export const holdAnswer = (hold: Hold): Told<typeof shapes.Hold> => ({
   hold_id: hold.holdId,
   account: hold.account,
   cluster: hold.cluster,
@@ -62,7 +66,12 @@ export const holdAnswer = (hold: Hold) => ({
   closed_at: isoOrNull(hold.closedAt),
 });
 
-export const holdDetailAnswer = (detail: { hold: Hold; spec: HoldSpec; runs: readonly BookedRun[]; cursor?: string }) => ({
+export const holdDetailAnswer = (detail: {
+  hold: Hold;
+  spec: HoldSpec;
+  runs: readonly BookedRun[];
+  cursor?: string;
+}): Told<typeof shapes.HoldDetail> => ({
   ...holdAnswer(detail.hold),
   spec: jobAnswer(detail.spec.job),
   line_items: detail.spec.estimate.lineItems.map(lineItemAnswer),
@@ -70,14 +79,14 @@ export const holdDetailAnswer = (detail: { hold: Hold; spec: HoldSpec; runs: rea
   ...(detail.cursor === undefined ? {} : { cursor: detail.cursor }),
 });
 
-export const jobLinkAnswer = (link: JobLink) => ({
+export const jobLinkAnswer = (link: JobLink): Told<typeof shapes.JobLink> => ({
   cluster: link.cluster,
   job_id: link.jobId,
   submitted_at: iso(link.submittedAt),
   hold_id: link.holdId,
 });
 
-const jobAnswer = (job: Job) => ({
+const jobAnswer = (job: Job): Told<typeof shapes.Spec> => ({
   account: job.account,
   partition: job.partitions.join(','),
   user: job.user ?? null,
@@ -101,14 +110,14 @@ const jobAnswer = (job: Job) => ({
   job_name: job.jobName ?? null,
 });
 
-const lineItemAnswer = (item: LineItem) => ({
+const lineItemAnswer = (item: LineItem): Told<typeof shapes.LineItem> => ({
   name: item.name,
   quantity: Number(item.nodeHoursE6) / 1e6,
   unit_price: Number(item.unitPriceE10) / 1e10,
   amount: toUsd(item.amount),
 });
 
-export const verdictAnswer = (verdict: Verdict) => {
+export const verdictAnswer = (verdict: Verdict): VerdictAnswer => {
   const { hold, account, estimate, refusal } = verdict;
   return {
     available: verdict.decision === 'admitted',
@@ -147,7 +156,7 @@ export const verdictAnswer = (verdict: Verdict) => {
 /** From 0 to 1, and what was asked before the price was found. */
 const evidenceAnswer = ({ confidencePercent, tried }: Evidence) => ({ confidence: confidencePercent / 100, tried });
 
-export type VerdictAnswer = ReturnType<typeof verdictAnswer>;
+export type VerdictAnswer = Told<typeof shapes.Verdict>;
 
 const refusalAnswer = ({ code, shortfall, offers }: NonNullable<Verdict['refusal']>) => {
   const fits = {
@@ -163,7 +172,7 @@ const refusalAnswer = ({ code, shortfall, offers }: NonNullable<Verdict['refusal
 };
 
 /** `transactionId` is null for a run whose hold nobody knows. */
-export const settlementAnswer = (run: BookedRun, transactionId: string | null) => ({
+export const settlementAnswer = (run: BookedRun, transactionId: string | null): Told<typeof shapes.Settlement> => ({
   success: true,
   transaction_id: transactionId,
   run_id: run.runId,
@@ -184,7 +193,7 @@ const settlementMessage = (run: BookedRun): string => {
   return `${charged}, ${formatUsd(run.refund)} returned`;
 };
 
-export const runRecord = (run: BookedRun) => ({
+export const runRecord = (run: BookedRun): Told<typeof shapes.RunRecord> => ({
   run_id: run.runId,
   actual_charge: toUsd(run.cost),
   original_hold: toUsd(run.share),
@@ -205,7 +214,7 @@ export const runRecord = (run: BookedRun) => ({
   corrections: run.corrections.map(({ correctionId, cost }) => ({ correction_id: correctionId, actual_cost: toUsd(cost) })),
 });
 
-export const entryAnswer = (entry: Entry) => ({
+export const entryAnswer = (entry: Entry): Told<typeof shapes.Entry> => ({
   entry_id: entry.entryId,
   at: iso(entry.at),
   account: entry.account,
@@ -223,7 +232,7 @@ export const entryAnswer = (entry: Entry) => ({
 });
 
 /** Node-hours to the millionth, as in line items; money to the micro-dollar. */
-export const usageAnswer = ({ from, to, rows, total }: UsageSummary) => ({
+export const usageAnswer = ({ from, to, rows, total }: UsageSummary): Told<typeof shapes.UsageTable> => ({
   rows: rows.map(({ key, ...row }) => ({ key, ...countersAnswer(row) })),
   total: countersAnswer(total),
   from,
@@ -241,7 +250,7 @@ const countersAnswer = ({ jobs, used, held, nodeSeconds }: UsageSummary['total']
  * Shares to the ten-thousandth, null where there is nothing to have a share of. The suggestion is a factor as the setting
  * `default_hold_percentage` takes it, and its risk the share of the holds that it would not have been enough for.
  */
-export const accuracyAnswer = ({ from, to, riskE4, rows, total }: AccuracySummary) => ({
+export const accuracyAnswer = ({ from, to, riskE4, rows, total }: AccuracySummary): Told<typeof shapes.AccuracyTable> => ({
   rows: rows.map(({ key, ...row }) => ({ key, ...comparisonAnswer(row) })),
   total: comparisonAnswer(total),
   from,
@@ -250,7 +259,16 @@ export const accuracyAnswer = ({ from, to, riskE4, rows, total }: AccuracySummar
   min_holds: MIN_HOLDS,
 });
 
-const comparisonAnswer = ({ holds, estimate, held, used, overran, unspent, unspentHeld, suggestion }: AccuracySummary['total']) => ({
+const comparisonAnswer = ({
+  holds,
+  estimate,
+  held,
+  used,
+  overran,
+  unspent,
+  unspentHeld,
+  suggestion,
+}: AccuracySummary['total']): Told<typeof shapes.AccuracyTotal> => ({
   holds,
   estimated: toUsd(estimate),
   held: toUsd(held),
@@ -271,7 +289,10 @@ const shareOf = (part: bigint, whole: bigint): number | null =>
 const DAY_MS = 24 * 3_600_000;
 
 /** @param price undefined if none is known */
-export const partitionAnswer = (model: PartitionModel, { price, now }: { price: PartitionPrice | undefined; now: Instant }) => ({
+export const partitionAnswer = (
+  model: PartitionModel,
+  { price, now }: { price: PartitionPrice | undefined; now: Instant },
+): Told<typeof shapes.PartitionModel> => ({
   partition: model.partition,
   region: model.region,
   instance_types: model.instanceTypes,
@@ -298,14 +319,40 @@ export const partitionAnswer = (model: PartitionModel, { price, now }: { price: 
   price_confidence: price === undefined ? null : price.confidencePercent / 100,
 });
 
-export const clusterAnswer = (cluster: Cluster) => ({
+export const clusterAnswer = (cluster: Cluster): Told<typeof shapes.Cluster> => ({
   cluster: cluster.cluster,
   agent_version: cluster.agentVersion,
   last_heartbeat: iso(cluster.lastHeartbeat),
   principals: cluster.principals,
 });
 
-export const auditAnswer = (audit: Audit, cursor: string | undefined) => ({
+/** Of the advisor's address only what names it: the rest may hold a password. */
+const addressOf = (url: string): string => {
+  const { origin, pathname } = new URL(url);
+  return `${origin}${pathname}`;
+};
+
+export const settingsAnswer = ({
+  holdFactor,
+  reconciliationTimeoutMs,
+  defaultCluster,
+  surroundings,
+}: Settings): Told<typeof shapes.EffectiveSettings> => ({
+  version: VERSION,
+  store: surroundings.store,
+  hold_percentage: Number(holdFactor.numerator) / Number(holdFactor.denominator),
+  reconciliation_timeout_seconds: reconciliationTimeoutMs / 1000,
+  sweep_interval_seconds: surroundings.sweepIntervalMs / 1000,
+  pricing_region: surroundings.pricingRegion,
+  pricing_cache_ttl_seconds: surroundings.priceTtlMs / 1000,
+  advisor_url: surroundings.advisorUrl === null ? null : addressOf(surroundings.advisorUrl),
+  default_cluster: defaultCluster,
+  max_body_bytes: MAX_BODY_BYTES,
+  max_deadline_ms: MAX_DEADLINE_MS,
+  max_page_size: MAX_PAGE_SIZE,
+});
+
+export const auditAnswer = (audit: Audit, cursor: string | undefined): Told<typeof shapes.AuditReport> => ({
   accounts: audit.accounts,
   entries: audit.entries,
   differences: audit.differences.map(({ account, column, holdId, runId, stored, replayed, cause, repaired }) => {

@@ -27,7 +27,7 @@ export const ok = (body: unknown): Answer => ({ status: 200, body });
 export const created = (body: unknown): Answer => ({ status: 201, body });
 export const noContent: Answer = { status: 204 };
 
-interface Shapes<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> {
+interface Shapes<P extends z.ZodType = z.ZodType, Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType> {
   readonly path?: P;
   readonly query?: Q;
   readonly body?: B;
@@ -37,8 +37,8 @@ interface Shapes<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> 
 
 export type RouteHandler = (event: APIGatewayProxyEventV2, context: Context) => Promise<APIGatewayProxyStructuredResultV2>;
 
-/** Builds the handler of a route once its services are known. */
-export type RouteOf = (services: Services) => RouteHandler;
+/** Builds the handler of a route once its services are known. The shapes are what it parses, for whoever describes it. */
+export type RouteOf = ((services: Services) => RouteHandler) & { readonly shapes: Shapes };
 
 /** What one function serves. */
 export type RoutesOf<F extends FunctionName> = Readonly<Record<OperationOf<F>, RouteOf>>;
@@ -47,25 +47,27 @@ export type RoutesOf<F extends FunctionName> = Readonly<Record<OperationOf<F>, R
  * A route from its shapes and what it does. `deadline_ms` of the body, where the shape has it, counts from the arrival.
  * @throws BudgetError validation_failed with the path and problem of each field; body_too_large
  */
-export const route =
-  <P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
-    shapes: Shapes<P, Q, B>,
-    handle: (request: { path: z.output<P>; query: z.output<Q>; body: z.output<B> }, world: World) => Promise<Answer>,
-  ): RouteOf =>
-  (services) =>
-  async (event, context) => {
-    const request = {
-      path: parsedBy(shapes.path, event.pathParameters ?? {}),
-      query: parsed(shapes.query ?? NoFields, event.queryStringParameters ?? {}) as z.output<Q>,
-      body: parsedBy(shapes.body, shapes.body === undefined ? undefined : jsonBody(event)),
+export const route = <P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
+  shapes: Shapes<P, Q, B>,
+  handle: (request: { path: z.output<P>; query: z.output<Q>; body: z.output<B> }, world: World) => Promise<Answer>,
+): RouteOf => {
+  const withServices =
+    (services: Services): RouteHandler =>
+    async (event, context) => {
+      const request = {
+        path: parsedBy(shapes.path, event.pathParameters ?? {}),
+        query: parsed(shapes.query ?? NoFields, event.queryStringParameters ?? {}) as z.output<Q>,
+        body: parsedBy(shapes.body, shapes.body === undefined ? undefined : jsonBody(event)),
+      };
+      const deadline = event.requestContext.timeEpoch + (deadlineMsOf(request.body) ?? DEFAULT_DEADLINE_MS);
+      const world = services.world(deadline, callerOf(event));
+      if (shapes.claims === undefined) for (const cluster of clustersIn(request)) await requireOwn(world.caller, cluster);
+      const answer = await handle(request, world);
+      (context as WithVerdict)[VERDICT] = answer.verdict;
+      return written(answer);
     };
-    const deadline = event.requestContext.timeEpoch + (deadlineMsOf(request.body) ?? DEFAULT_DEADLINE_MS);
-    const world = services.world(deadline, callerOf(event));
-    if (shapes.claims === undefined) for (const cluster of clustersIn(request)) await requireOwn(world.caller, cluster);
-    const answer = await handle(request, world);
-    (context as WithVerdict)[VERDICT] = answer.verdict;
-    return written(answer);
-  };
+  return Object.assign(withServices, { shapes });
+};
 
 export const written = ({ status, body }: Answer): APIGatewayProxyStructuredResultV2 =>
   body === undefined

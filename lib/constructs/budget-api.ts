@@ -55,7 +55,11 @@ export class BudgetApi extends Construct {
         name: 'admin',
         entry: 'lambdas/http/admin-function.ts',
         description: 'accounts, partitions and the audit',
-        environment: { PRICING_REGION: config.pricingRegion },
+        environment: {
+          PRICING_REGION: config.pricingRegion,
+          SWEEP_INTERVAL_SECONDS: String(config.sweepIntervalMinutes * 60),
+          ...advisorEnvironment(config),
+        },
       }),
     };
     for (const name of ['submit', 'admin'] as const) letAskForPrices(this.functions[name]);

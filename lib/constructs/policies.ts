@@ -54,6 +54,9 @@ const CALLERS: Readonly<Record<Operation, readonly Exclude<Caller, 'admin'>[]>> 
   putPartition: [],
   deletePartition: [],
   namePrincipals: [],
+
+  showSettings: ['agent', 'viewer'],
+  showOpenApi: ['agent', 'viewer'],
 };
 
 /** A viewer whose role or user has this tag sees the account that it names, and no other. */
@@ -66,8 +69,8 @@ const OF_ONE_ACCOUNT = [
   'showAccountUsage',
   'showAccountAccuracy',
 ] as const satisfies readonly Operation[];
-/** What a partition costs is the same for everybody. */
-const OF_NO_ACCOUNT = ['listPartitions', 'showPartition'] as const satisfies readonly Operation[];
+/** What a partition costs, and how the service is set and asked, is the same for everybody. */
+const OF_NO_ACCOUNT = ['listPartitions', 'showPartition', 'showSettings', 'showOpenApi'] as const satisfies readonly Operation[];
 
 const OPERATIONS = Object.keys(ROUTES) as Operation[];
 const callableBy = (caller: Exclude<Caller, 'admin'>): Operation[] => OPERATIONS.filter((operation) => CALLERS[operation].includes(caller));
@@ -105,7 +108,7 @@ export class CallerPolicies extends Construct {
             return api.arnOfPath(method, path.replace('{account}', ITS_ACCOUNT));
           }),
         }),
-        invoke(OF_NO_ACCOUNT, { sid: 'Partitions' }),
+        invoke(OF_NO_ACCOUNT, { sid: 'OfNoAccount' }),
       ]),
       admin: policy('admin', 'every route', [invoke(OPERATIONS, { sid: 'All' })]),
     };

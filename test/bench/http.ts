@@ -81,7 +81,12 @@ const rawWriter = async (client: ReturnType<typeof createDocumentClient>): Promi
     pricing: offlinePricing('no network'),
     clock: systemClock,
     ids: createIds(),
-    settings: { holdFactor: parseFactor('1.2'), reconciliationTimeoutMs: 86_400_000, defaultCluster: 'local' },
+    settings: {
+      holdFactor: parseFactor('1.2'),
+      reconciliationTimeoutMs: 86_400_000,
+      defaultCluster: 'local',
+      surroundings: { store: 'dynamodb', sweepIntervalMs: 60_000, pricingRegion: null, priceTtlMs: 86_400_000, advisorUrl: null },
+    },
     telemetry: { answered: () => undefined, measured: () => undefined, failed: () => undefined },
   });
   const job = { account: ACCOUNT, partitions: ['aws'], cluster: 'local', nodes: 1, wallTimeSeconds: 3600 };

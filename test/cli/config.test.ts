@@ -26,6 +26,7 @@ describe('the configuration', () => {
       pricing: { cacheTtlMs: 86_400_000 },
       database: { table: 'asbb' },
       files: [],
+      origins: {},
     });
   });
 

@@ -52,6 +52,7 @@ describe('help', () => {
           'cluster list',
           'cluster set',
           'config init',
+          'config show',
           'status',
           'doctor',
         ],

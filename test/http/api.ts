@@ -5,12 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Settings } from '#app/ports';
 import { type LocalOptions, type LocalServer, startLocal } from '#cli/local/serve';
+import { strays } from '#test/http/shapes';
 
 /** As the contract says: 20 % more than the estimate, a day of patience, cluster `local`. */
 export const SETTINGS: Settings = {
   holdFactor: { numerator: 12n, denominator: 10n },
   reconciliationTimeoutMs: 24 * 3_600_000,
   defaultCluster: 'local',
+  surroundings: { store: 'dynamodb', sweepIntervalMs: 60_000, pricingRegion: null, priceTtlMs: 86_400_000, advisorUrl: null },
 };
 
 /** An answer as it came. `T` is what the test expects of the body; nothing checks it. */
@@ -92,12 +94,15 @@ export const apiAt = (url: string) => {
         response.once('error', fail);
         response.once('end', () => {
           const text = Buffer.concat(chunks).toString();
-          done({
+          const answer = {
             status: response.statusCode ?? 0,
             headers: response.headers,
             text,
             body: (text === '' ? undefined : JSON.parse(text)) as T,
-          });
+          };
+          const strayed = strays({ method, target, status: answer.status, body: answer.body });
+          if (strayed === undefined) done(answer);
+          else fail(new Error(strayed));
         });
       });
       sent.once('error', fail);

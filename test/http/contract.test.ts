@@ -402,6 +402,40 @@ describe('partitions and clusters have the fields of the contract', () => {
     expect(keys(health)).toEqual(['status', 'time', 'version']);
     expect(health).toMatchObject({ status: 'ok', version: expect.stringMatching(/^\d+\.\d+\.\d+/), time: expect.stringMatching(ISO) });
   });
+
+  it('how the service is set, and the document of all this', async () => {
+    expect(await ask('showSettings', '/settings')).toEqual({
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      store: 'dynamodb',
+      hold_percentage: 1.2,
+      reconciliation_timeout_seconds: 86_400,
+      sweep_interval_seconds: 60,
+      pricing_region: null,
+      pricing_cache_ttl_seconds: 86_400,
+      advisor_url: null,
+      default_cluster: 'local',
+      max_body_bytes: 65_536,
+      max_deadline_ms: 25_000,
+      max_page_size: 500,
+    });
+    const document = await ask<{ openapi: string; paths: Body }>('showOpenApi', '/openapi.json');
+    expect(document.openapi).toMatch(/^3\.1\./);
+    expect(keys(document.paths)).toEqual([...new Set(Object.values(ROUTES).map(({ path }) => path.replace('/api/v1', '')))].sort());
+  });
+
+  it('no secret of an advisor is among the settings', async () => {
+    const other = temporaryFolder();
+    onTestFinished(() => other.remove());
+    const advisorUrl = 'https://asbb:hunter2@advisor.example.org/v1?key=hunter3#hunter4';
+    const { api, stop } = await startApi(other.path, {
+      store: 'memory',
+      helpers: { pricingRegion: 'eu-central-1', priceTtlMs: 60_000, advisorUrl },
+    });
+    onTestFinished(stop);
+    const { body, text } = await api.get<Body>('/settings');
+    expect(body).toMatchObject({ store: 'memory', pricing_region: 'eu-central-1', advisor_url: 'https://advisor.example.org/v1' });
+    expect(text).not.toContain('hunter');
+  });
 });
 
 describe('a list that is read page by page has every row once, in its order', () => {

@@ -36,6 +36,10 @@ describe('the bundles', () => {
     expect(submit.parts.get('the catalogue of prices')).toBeLessThanOrEqual(MAX_CATALOGUE_BYTES);
   });
 
+  it('keep the OpenAPI document out of submit', () => {
+    expect([...submit.parts.keys()].filter((part) => part.startsWith('docs/'))).toEqual([]);
+  });
+
   it('are what the benchmark measures', () => {
     const file = Object.fromEntries(functions())['asbb-test-submit'] ?? '';
     expect(readFileSync(submit.file, 'utf8')).toBe(readFileSync(file, 'utf8'));

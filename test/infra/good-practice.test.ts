@@ -1,13 +1,14 @@
 // AWS's own list of good practice, and what CloudFormation takes.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, Stack, Validations } from 'aws-cdk-lib';
 import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { PATIENCE_MS, type Synthesised, synthesised } from '#test/infra/synth';
+import { pythonPrograms } from '#test/support/python-packages';
 
 /** All that can be asked for, so that nothing is left out. */
 const EVERYTHING = {
@@ -80,27 +81,15 @@ const CFN_LINT = 'cfn-lint==1.58.0';
  */
 const IGNORED = ['W3005', 'W6001'];
 
-/** In a folder of its own outside of the checkout, made once. Undefined: there is no Python with pip, or nowhere to get it from. */
-const cfnLint = (): string | undefined => {
-  const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'asbb', CFN_LINT);
-  const command = join(folder, 'bin/cfn-lint');
-  if (existsSync(command)) return command;
-  mkdirSync(join(folder, '..'), { recursive: true });
-  const made = spawnSync('python3', ['-m', 'venv', folder], { stdio: 'ignore' }).status === 0;
-  if (made && spawnSync(join(folder, 'bin/pip'), ['install', '--quiet', CFN_LINT], { stdio: 'ignore' }).status === 0) return command;
-  rmSync(folder, { recursive: true, force: true });
-  return undefined;
-};
-
 describe('cfn-lint', () => {
   it('finds nothing in the templates', ({ skip }) => {
-    const command = cfnLint();
-    if (command === undefined) {
+    const programs = pythonPrograms([CFN_LINT]);
+    if (programs === undefined) {
       process.stdout.write(`cfn-lint: skipped, it needs Python 3 with venv and pip, and ${CFN_LINT} from PyPI\n`);
       return skip();
     }
     const templates = ['Data', 'Api'].map((which) => join(stacks.folder, `Asbb-test-${which}.template.json`));
-    const { stdout, status } = spawnSync(command, ['-i', ...IGNORED, '-t', ...templates], { encoding: 'utf8' });
+    const { stdout, status } = spawnSync(join(programs, 'cfn-lint'), ['-i', ...IGNORED, '-t', ...templates], { encoding: 'utf8' });
     expect(stdout).toBe('');
     expect(status).toBe(0);
   });

@@ -149,14 +149,14 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
     'execute-api:Invoke on /POST/api/v1/budget/check /POST/api/v1/budget/quote /POST/api/v1/holds/*/adjust /POST/api/v1/jobs/*/*/adjust',
   ],
   PoliciesAgent: [
-    'execute-api:Invoke on /GET/api/v1/clusters /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/holds/*/runs/* /GET/api/v1/jobs/*/* /POST/api/v1/budget/reconcile ' +
+    'execute-api:Invoke on /GET/api/v1/clusters /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/holds/*/runs/* /GET/api/v1/jobs/*/* /GET/api/v1/openapi.json /GET/api/v1/settings /POST/api/v1/budget/reconcile ' +
       '/POST/api/v1/holds/*/adjust /POST/api/v1/holds/*/bind /POST/api/v1/holds/*/extend /POST/api/v1/holds/*/release ' +
       '/POST/api/v1/holds/*/runs /POST/api/v1/holds/*/runs/*/correct /POST/api/v1/holds/forced /PUT/api/v1/clusters/*',
     'events:PutEvents on <Bus.Arn>',
   ],
   PoliciesViewer: [
     'execute-api:Invoke on /GET/api/v1/accounts /GET/api/v1/accounts/* /GET/api/v1/accounts/*/holds /GET/api/v1/accounts/*/transactions /GET/api/v1/accounts/*/usage /GET/api/v1/accounts/*/usage/accuracy ' +
-      '/GET/api/v1/clusters /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/holds/*/runs/* /GET/api/v1/jobs/*/* /GET/api/v1/partitions /GET/api/v1/partitions/* /GET/api/v1/usage /GET/api/v1/usage/accuracy ' +
+      '/GET/api/v1/clusters /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/holds/*/runs/* /GET/api/v1/jobs/*/* /GET/api/v1/openapi.json /GET/api/v1/partitions /GET/api/v1/partitions/* /GET/api/v1/settings /GET/api/v1/usage /GET/api/v1/usage/accuracy ' +
       'if aws:PrincipalTag/asbb-account Null true',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of IAM
     'execute-api:Invoke on /GET/api/v1/accounts/${aws:PrincipalTag/asbb-account} /GET/api/v1/accounts/${aws:PrincipalTag/asbb-account}/holds ' +
@@ -164,13 +164,13 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
       '/GET/api/v1/accounts/${aws:PrincipalTag/asbb-account}/transactions /GET/api/v1/accounts/${aws:PrincipalTag/asbb-account}/usage ' +
       // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of IAM
       '/GET/api/v1/accounts/${aws:PrincipalTag/asbb-account}/usage/accuracy',
-    'execute-api:Invoke on /GET/api/v1/partitions /GET/api/v1/partitions/*',
+    'execute-api:Invoke on /GET/api/v1/openapi.json /GET/api/v1/partitions /GET/api/v1/partitions/* /GET/api/v1/settings',
   ],
   PoliciesAdmin: [
     'execute-api:Invoke on /DELETE/api/v1/accounts/* /DELETE/api/v1/partitions/* ' +
       '/GET/api/v1/accounts /GET/api/v1/accounts/* /GET/api/v1/accounts/*/holds /GET/api/v1/accounts/*/transactions /GET/api/v1/accounts/*/usage /GET/api/v1/accounts/*/usage/accuracy ' +
       '/GET/api/v1/clusters /GET/api/v1/health /GET/api/v1/holds /GET/api/v1/holds/* /GET/api/v1/holds/*/runs/* /GET/api/v1/jobs/*/* ' +
-      '/GET/api/v1/partitions /GET/api/v1/partitions/* /GET/api/v1/usage /GET/api/v1/usage/accuracy /PATCH/api/v1/accounts/* /PATCH/api/v1/clusters/* ' +
+      '/GET/api/v1/openapi.json /GET/api/v1/partitions /GET/api/v1/partitions/* /GET/api/v1/settings /GET/api/v1/usage /GET/api/v1/usage/accuracy /PATCH/api/v1/accounts/* /PATCH/api/v1/clusters/* ' +
       '/POST/api/v1/accounts /POST/api/v1/accounts/*/deposits /POST/api/v1/audit ' +
       '/POST/api/v1/budget/check /POST/api/v1/budget/quote /POST/api/v1/budget/reconcile ' +
       '/POST/api/v1/holds/*/adjust /POST/api/v1/holds/*/bind /POST/api/v1/holds/*/extend /POST/api/v1/holds/*/release ' +
@@ -271,6 +271,8 @@ const WHO_MAY: Readonly<Record<Operation, string>> = {
   putPartition: '       no     no    no     no      no      yes',
   deletePartition: '    no     no    no     no      no      yes',
   namePrincipals: '     no     no    no     no      no      yes',
+  showSettings: '       no     yes   yes    yes     yes     yes',
+  showOpenApi: '        no     yes   yes    yes     yes     yes',
 };
 
 const CALLERS = [

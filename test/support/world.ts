@@ -68,6 +68,7 @@ const SETTINGS: Settings = {
   holdFactor: { numerator: 12n, denominator: 10n },
   reconciliationTimeoutMs: 24 * HOUR_MS,
   defaultCluster: null,
+  surroundings: { store: 'dynamodb', sweepIntervalMs: 60_000, pricingRegion: null, priceTtlMs: 86_400_000, advisorUrl: null },
 };
 
 type Method = keyof BudgetStore;
