@@ -37,7 +37,7 @@ const TIERS = [
   { name: 'agent', run: () => vitest('agent', ['test/agent']), needs: [] },
   { name: 'local', run: () => vitest('local', ['test/local']), needs: ['java', 'curl'] },
   { name: 'contract', run: () => vitest('contract', ['test/contract']), needs: ['java'] },
-  { name: 'http', run: () => vitest('http', ['test/http', 'test/events']), needs: ['java', 'curl'] },
+  { name: 'http', run: () => vitest('http', ['test/http', 'test/events', 'test/prices']), needs: ['java', 'curl'] },
   // What a stranger's generator makes of docs/openapi.json.
   { name: 'openapi', run: () => vitest('openapi', ['test/openapi']), needs: ['python'] },
   { name: 'money', run: () => vitest('money', ['test/money']), needs: ['java'] },

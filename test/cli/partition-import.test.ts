@@ -299,6 +299,7 @@ gpu        source             -             imported 2026-11-23 from fleet-confâ
       ...aPartitionAnswer({ partition: 'cpu', discount_factor: 0.72, overhead_minutes: 5, overhead_per_node_hour: 0.01 }),
       ...{ instance_types: ['c5.18xlarge', 'c5.9xlarge', 'c5n.9xlarge'], default_wall_time: '02:00:00', unpriced: 'flat' },
       ...{ flat_rate_per_node_hour: 2, memory_per_node: '136G', threads_per_core: 2, source },
+      ...{ price_source: 'catalogue', price_date: '2026-07-20', price_age_days: 126, price_confidence: 0.8 },
       features: { 'c5.18xlarge': ['c5.18xlarge', 'dynamic', 'wide'], 'c5.9xlarge': ['any', 'dynamic'], 'c5n.9xlarge': ['any', 'dynamic'] },
     });
     expect(await show('gpu')).toMatchObject({

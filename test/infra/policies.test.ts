@@ -45,7 +45,7 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
   PreflightLookRoleDefaultPolicy: [
     logs('PreflightLookLogs'),
     `dynamodb:GetItem ${keys('CONFIG').replace('<Table.Arn>', `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/asbb-test`)}`,
-    `dynamodb:PutItem ${keys('CONFIG').replace('<Table.Arn>', `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/asbb-test`)}`,
+    ...writes('PutItem', 'CONFIG').map((line) => line.replace('<Table.Arn>', `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/asbb-test`)),
     TRACES,
     `cloudformation:DescribeStacks on ${STACKS}/Asbb-test-Api/* ${STACKS}/Asbb-test-Data/*`,
     `secretsmanager:DescribeSecret on ${SECRETS}:asbb/advisor ${SECRETS}:asbb/advisor-??????`,
@@ -131,7 +131,7 @@ const STATEMENTS: Readonly<Record<string, readonly string[]>> = {
   PriceRefreshRoleDefaultPolicy: [
     logs('PriceRefreshLogs'),
     `dynamodb:Query ${keys('PARTITIONS')}`,
-    `dynamodb:PutItem ${keys('PRICE#*')}`,
+    ...writes('PutItem', 'PRICE#*'),
     TRACES,
     PRICES,
   ],

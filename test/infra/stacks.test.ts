@@ -153,7 +153,8 @@ describe('each function', () => {
       ADVISOR_URL: 'https://advisor.example.org',
       ADVISOR_SECRET_NAME: 'asbb/advisor',
     });
-    expect(of(dev, 'admin')).not.toHaveProperty('ADVISOR_URL');
+    // It shows the address, and asks nobody.
+    expect(of(dev, 'admin')).toMatchObject({ ADVISOR_URL: 'https://advisor.example.org' });
     expect(of(dev, 'submit')).toMatchObject({
       PRICING_REGION: 'eu-central-1',
       ADVISOR_URL: 'https://advisor.example.org',
@@ -162,7 +163,7 @@ describe('each function', () => {
     for (const name of ['admin', 'price-refresh']) expect(of(dev, name)).toMatchObject({ PRICING_REGION: 'eu-central-1' });
     expect(of(prod, 'submit')).not.toHaveProperty('ADVISOR_URL');
     expect(of(prod, 'submit')).not.toHaveProperty('NODE_OPTIONS');
-    expect(propertiesOf(dev, 'AWS::Logs::LogGroup').map(({ RetentionInDays }) => RetentionInDays)).toEqual(Array(9).fill(14));
+    expect(propertiesOf(dev, 'AWS::Logs::LogGroup').map(({ RetentionInDays }) => RetentionInDays)).toEqual(Array(10).fill(14));
   });
 });
 
