@@ -16,8 +16,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'lambdas/events': ['lambdas/app', 'lambdas/contract', 'lambdas/domain'],
   cli: ['lambdas/contract', 'lambdas/domain', 'lambdas/app', 'lambdas/http', 'lambdas/events', 'lambdas/adapters'],
   lib: ['lambdas/contract'],
-  // Before it deploys what reads a secret, it looks whether there is one.
-  bin: ['lib', 'lambdas/contract', 'lambdas/adapters'],
+  bin: ['lib', 'lambdas/contract'],
 };
 
 /** Packages that only some rooms may use. */

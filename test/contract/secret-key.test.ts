@@ -2,7 +2,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { findSecret } from '#adapters/secret-check';
 import { createSecretKey, KEY_LIFE_MS } from '#adapters/secret-key';
 import { NOON } from '#test/support/builders';
 import { createFakeClock } from '#test/support/fake-clock';
@@ -102,39 +101,5 @@ describe('the key of the advisor', () => {
     await expect(aKey().key.read()).rejects.toThrow('has no key');
     secret = { status: 400, body: { __type: 'ResourceNotFoundException', Message: 'there is none' } };
     await expect(aKey().key.read()).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
-  });
-});
-
-describe('a look whether the secret is there', () => {
-  const refusing = (__type: string): Reply => ({ status: 400, body: { __type } });
-  const look = (region = 'eu-central-1') =>
-    findSecret({ secretName: 'asbb/advisor', region, account: '111122223333', client: { endpoint, credentials } });
-
-  it.each<[string, Reply | ((secretId: string) => Reply), unknown]>([
-    ['there', { status: 200, body: { Name: 'asbb/advisor' } }, 'there'],
-    ['missing where it will be deleted', { status: 200, body: { Name: 'asbb/advisor', DeletedDate: 1_773_489_600 } }, 'missing'],
-    ['missing', refusing('ResourceNotFoundException'), 'missing'],
-    ['unknown where nobody may look', refusing('AccessDeniedException'), { unknown: 'AccessDeniedException' }],
-    [
-      'unknown where the credentials are of another account, which has none of this name',
-      (id) => refusing(id.startsWith('arn:') ? 'AccessDeniedException' : 'ResourceNotFoundException'),
-      { unknown: 'AccessDeniedException' },
-    ],
-  ])('finds it %s', async (_, reply, state) => {
-    secret = reply;
-    expect(await look()).toEqual(state);
-  });
-
-  it.each([
-    ['eu-central-1', 'arn:aws:'],
-    ['cn-north-1', 'arn:aws-cn:'],
-    ['us-gov-west-1', 'arn:aws-us-gov:'],
-  ])('asks by the ARN of its partition in %s', async (region, start) => {
-    secret = refusing('ResourceNotFoundException');
-    await look(region);
-    expect(asked.map(({ body }) => body)).toEqual([
-      { SecretId: 'asbb/advisor' },
-      { SecretId: `${start}secretsmanager:${region}:111122223333:secret:asbb/advisor` },
-    ]);
   });
 });
