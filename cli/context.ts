@@ -32,6 +32,8 @@ export interface Machine {
   readonly stderr: Output;
   /** All of standard input. @throws CommandError usage if it is longer than the limit */
   readonly readStdin: (maxBytes: number) => Promise<string>;
+  /** Standard input as it comes, for what is read in bounded memory. */
+  readonly stdin: () => AsyncIterable<Buffer | string>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly newId: () => string;
@@ -116,6 +118,8 @@ export interface Context {
   apiPlace(usual?: UsualApi): Promise<ApiPlace>;
   /** All of standard input. @throws CommandError usage if it is longer than the limit */
   readStdin(maxBytes: number): Promise<string>;
+  /** Standard input as it comes, for what is read in bounded memory. */
+  stdin(): AsyncIterable<Buffer | string>;
   /** For what is no API of ours, as the metadata service of an instance. */
   readonly fetch: typeof fetch;
   /** The DynamoDB table of the configuration. */
@@ -139,6 +143,7 @@ export const processMachine = (): Machine => {
     stdout: outputOf(process.stdout),
     stderr: outputOf(process.stderr),
     readStdin: (maxBytes) => textOf(process.stdin, { name: 'standard input', maxBytes }),
+    stdin: () => process.stdin,
     now: Date.now,
     newId: randomUUID,
     fetch,
@@ -213,6 +218,7 @@ export const createContext = (machine: Machine, options: GlobalOptions): Context
     }),
     apiPlace,
     readStdin: machine.readStdin,
+    stdin: machine.stdin,
     fetch: machine.fetch,
     table: once(async () => openTable(machine, options, await config())),
     stackOutputs: (stack) => stackOutputs(machine, options, stack),

@@ -14,6 +14,7 @@ import { localCommand } from '#cli/commands/local';
 import { partitionCommand } from '#cli/commands/partition';
 import { quoteCommand } from '#cli/commands/quote';
 import { reconcileCommand } from '#cli/commands/reconcile';
+import { shadowCommand } from '#cli/commands/shadow';
 import { statusCommand } from '#cli/commands/status';
 import { transactionsCommand } from '#cli/commands/transactions';
 import { usageCommand } from '#cli/commands/usage';
@@ -34,6 +35,7 @@ export const buildProgram = (shell: Shell): Command => {
     .addCommand(holdCommand(shell))
     .addCommand(transactionsCommand(shell))
     .addCommand(usageCommand(shell))
+    .addCommand(shadowCommand(shell))
     .addCommand(reconcileCommand(shell))
     .addCommand(auditCommand(shell))
     .addCommand(recoverCommand(shell))

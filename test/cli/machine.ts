@@ -72,6 +72,9 @@ export const aMachine = ({ columns, ...given }: Partial<Machine> & { columns?: n
     readStdin: async () => {
       throw new Error('standard input was not to be read');
     },
+    stdin: () => {
+      throw new Error('standard input was not to be read');
+    },
     fetch: noApi,
     credentials: async () => async () => ({ accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI' }),
     openTable: async () => {

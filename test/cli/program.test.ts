@@ -40,6 +40,7 @@ describe('help', () => {
           'transactions list',
           'usage summary',
           'usage accuracy',
+          'shadow report',
           'reconcile',
           'audit',
           'recover',

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { readShadowLine } from '#cli/shadow-report/shadow-line';
 import { CLUSTER_NAME } from '#test/slurm/cluster';
 import { partitionsAreImported } from '#test/slurm/partition-import';
 import { type Behaviour, PASS } from '#test/slurm/proxy';
@@ -506,6 +507,13 @@ describe('settings', () => {
       .filter((line) => line.includes('asbb'));
     expect(lines).toHaveLength(1);
     expect(lines[0]).toMatch(/asbb: shadow would=refuse .*\$35,251\.20/);
+    expect(readShadowLine(lines[0] ?? '')).toMatchObject({
+      would: 'refuse',
+      account: 'physics',
+      partition: 'aws',
+      cost: 35_251_200_000n,
+      reason: 'insufficient_budget',
+    });
   });
 
   it('ExemptUsers are not asked about, Notify tells the others, UnknownAccount=allow admits', async () => {
