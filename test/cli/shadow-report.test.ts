@@ -65,8 +65,21 @@ describe('asbb shadow report', () => {
   it('sums jobs up by account and reason, for people, at 80 columns', async () => {
     const { code, out, err } = await report([file('slurmctld.log', LOG)], {}, { columns: 80, env: { NO_COLOR: '1' } });
     expect(code).toBe(0);
-    expect(out).toMatchInlineSnapshot();
-    expect(err).toMatchInlineSnapshot();
+    expect(out).toMatchInlineSnapshot(`
+      "ACCOUNT  WOULD        REASON               JOBS        COST        HOLD
+      chem     admit        -                       1       $3.00       $3.00
+      physics  fail_closed  TIMEOUT                 1       $0.00       $0.00
+      physics  refuse       insufficient_budget     2  $12.500001  $12.500001
+      "
+    `);
+    expect(err).toMatchInlineSnapshot(`
+      "asbb: 2 of 4 jobs would have been refused, 2026-11-23T10:00:00.000 to 2026-11-23T11:30:00.000; nothing is held in shadow mode, so enforced it may be more
+      asbb: the API did not answer for 1 jobs: mend that before you enforce ('asbb doctor')
+      asbb: 1 lines of shadow mode were torn and are not counted
+      asbb: alice physics aws $12.50: short of "money"
+      asbb: alice physics aws $0.000001: short of "money"
+      "
+    `);
   });
 
   it('reads gzipped logs and standard input as it reads files', async () => {
