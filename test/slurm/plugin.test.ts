@@ -511,7 +511,8 @@ describe('settings', () => {
       would: 'refuse',
       account: 'physics',
       partition: 'aws',
-      cost: 35_251_200_000n,
+      cost: 29_376_000_000n,
+      hold: 35_251_200_000n,
       reason: 'insufficient_budget',
     });
   });
