@@ -343,9 +343,10 @@ const note = async (
   if (tracked !== undefined && (tracked.sightings.get(run.jobId)?.startedAt ?? Number.POSITIVE_INFINITY) <= run.endedAt)
     tracked.sightings.delete(run.jobId);
   if (answer === undefined) return; // An event: nobody has answered yet.
-  if (answer.hold_state !== 'open') holds.forget(holdId);
+  // Null: the run was booked before anybody held for it, and the hold may be there by now.
+  if (answer.hold_state !== 'open' && answer.hold_state !== null) holds.forget(holdId);
   // The list of holds lags behind a bind, or the agent that asked for it died before its answer: somebody must close this one.
-  else if (tracked === undefined) await trackFound(desk, holds, holdId);
+  if (answer.hold_state === 'open' && tracked === undefined) await trackFound(desk, holds, holdId);
   if (answer.late && answer.actual_charge > 0) await mendLate(desk, { run, holdId });
 };
 

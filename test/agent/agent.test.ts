@@ -229,6 +229,26 @@ describe('an array', () => {
     await expectSettled();
   });
 
+  it('of which a task was cancelled before anybody had held for it is closed all the same', async () => {
+    const holdId = '00000000-0000-4000-8000-00000000abcd';
+    const jobId = world.sim.submit({ ...aJobSpec({ tasks: 2 }), holdId }); // The plugin failed open, and spooled it.
+    world.sim.start(jobId);
+    world.sim.cancelWaiting(jobId);
+    const busy = { error: { code: 'service_unavailable', message: 'try again' }, request_id: 'test' };
+    world.service.around(async ({ path }, serve) =>
+      path === '/holds/forced' ? new Response(JSON.stringify(busy), { status: 503 }) : serve(),
+    );
+    await passes(1);
+    world.service.around((_, serve) => serve());
+    const body = { hold_id: holdId, account: 'physics', partition: 'aws', nodes: 1, wall_time: '30', cluster: CLUSTER, array: '1-2' };
+    await world.service.api.request('forceHold', { body: { ...body, reason: 'the API was away' } });
+    await passes(1, 100);
+    world.sim.end(jobId, 'COMPLETED');
+    world.killAgent(); // The next one books both runs again.
+    await passes(4, ORPHAN_AFTER_SECONDS);
+    await expectSettled();
+  });
+
   it('of which the waiting rest was cancelled at once is one record of many tasks', async () => {
     const jobId = await submitted({ tasks: 5 });
     world.sim.start(jobId);
