@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { accountOption, createCommand, limitOption, type Shell } from '#cli/commands/command';
 import type { AccountFields, DepositFields } from '#cli/commands/run-account';
+import type { AccountImportOptions } from '#cli/commands/run-account-import';
 
 const work = () => import('#cli/commands/run-account');
 
@@ -16,7 +17,8 @@ export const accountCommand = (shell: Shell): Command =>
     .addCommand(updateCommand(shell))
     .addCommand(deleteCommand(shell))
     .addCommand(depositCommand(shell))
-    .addCommand(withdrawCommand(shell));
+    .addCommand(withdrawCommand(shell))
+    .addCommand(importCommand(shell));
 
 const listCommand = (shell: Shell): Command =>
   createCommand('list', {
@@ -110,6 +112,25 @@ const withdrawCommand = (shell: Shell): Command =>
   ).action((bare: string | undefined, options: DepositFields, command: Command) =>
     shell.run(command, async (context) => (await work()).runAccountWithdraw(context, { ...options, bare })),
   );
+
+const importCommand = (shell: Shell): Command =>
+  createCommand('import', {
+    summary: 'Open accounts that a file names: CSV, the output of sacctmgr -P, or its flat file, as ColdFront writes it',
+    examples: [
+      'asbb account import grants.csv --dry-run',
+      'asbb account import <(sacctmgr -P show account) --budget 1000',
+      'asbb account list -o csv > accounts.csv; asbb account import accounts.csv --update',
+    ],
+  })
+    .argument('<files...>', 'files; a CSV has a header: account,name,description,budget,start,end')
+    .option('--budget <dollars>', 'what each new account may spend of which no file says it')
+    .option('--update', 'also change accounts that are there, to what the files say of them')
+    .option('--dry-run', 'show what would change, and change nothing')
+    .action((files: string[], options: Omit<AccountImportOptions, 'files'>, command: Command) =>
+      shell.run(command, async (context) =>
+        (await import('#cli/commands/run-account-import')).runAccountImport(context, { ...options, files }),
+      ),
+    );
 
 const withDepositOptions = (command: Command): Command =>
   command

@@ -1,9 +1,9 @@
-import { open } from 'node:fs/promises';
 import { createCatalogue } from '#adapters/catalogue';
 import { type ApiClient, type PartitionAnswer, readAll } from '#cli/api-client';
 import { readPartitions } from '#cli/commands/values';
 import type { Context } from '#cli/context';
 import { EXIT, type ExitCode, usageError } from '#cli/exit';
+import { textOfFile } from '#cli/files';
 import { changeOf, type FieldChange, type PartitionChange } from '#cli/partition-import/difference';
 import type { SourceFacts } from '#cli/partition-import/facts';
 import { mergeSources, type Said, type TypeSize } from '#cli/partition-import/merge';
@@ -79,26 +79,8 @@ const readRegion = (value: string): string => {
 const readSources = async (files: readonly string[]): Promise<SourceFacts[]> => {
   if (files.length > MAX_FILES) throw usageError(`${files.length} files are too many at once: give at most ${MAX_FILES}`);
   const sources: SourceFacts[] = [];
-  for (const file of files) sources.push(await readSource({ file, text: await textIn(file) }));
+  for (const file of files) sources.push(await readSource({ file, text: await textOfFile(file, MAX_FILE_BYTES) }));
   return sources;
-};
-
-/** Whole, or not at all. What a shell makes of `<(scontrol show node)` is a pipe, whose length nobody knows beforehand. */
-const textIn = async (file: string): Promise<string> => {
-  try {
-    const handle = await open(file);
-    const chunks: Buffer[] = [];
-    let length = 0;
-    for await (const chunk of handle.createReadStream()) {
-      chunks.push(chunk as Buffer);
-      length += (chunk as Buffer).length;
-      if (length > MAX_FILE_BYTES) break;
-    }
-    if (length <= MAX_FILE_BYTES) return Buffer.concat(chunks).toString('utf8');
-  } catch (error) {
-    throw usageError(`cannot read ${file} (${(error as NodeJS.ErrnoException).code ?? error})`, { cause: error });
-  }
-  throw usageError(`${file} has more than ${MAX_FILE_BYTES / 1024 / 1024} MiB: give a part of it, like the nodes of some partitions`);
 };
 
 const sizesOf = async (sources: readonly SourceFacts[]): Promise<Map<string, TypeSize>> => {

@@ -31,7 +31,18 @@ describe('help', () => {
   it('is there for the whole contract', () => {
     expect(PATHS).toEqual(
       expect.arrayContaining([
-        ...['account list', 'account create', 'account show', 'account update', 'account delete', 'account deposit', 'account withdraw'],
+        ...[
+          'account list',
+          'account create',
+          'account show',
+          'account update',
+          'account delete',
+          'account deposit',
+          'account withdraw',
+          'account import',
+          'shadow report',
+          'partition import',
+        ],
         ...[
           'quote',
           'hold list',
