@@ -650,6 +650,8 @@ describe('and so it does when', () => {
     await isAccounted(ran, account);
     await agent.pass();
     await bed.cluster.stopController('SIGKILL');
+    // Else the node may still have it when the other job of its number comes, and fail that.
+    await must('pkill', ['-9', '-f', `^slurmstepd: \\[${ran}\\.|^sleep 600$`]);
     await state.bringBack();
     await bed.cluster.startController();
     const next = stageOf('jobs of the same numbers', 'next');
