@@ -214,7 +214,12 @@ export const createContext = (machine: Machine, options: GlobalOptions): Context
     given: givenBeside(env, options),
     api: once(async (usual: UsualApi = {}) => {
       const { timeoutMs } = usual;
-      return createApiClient({ ...(await apiPlace(usual)), fetch: machine.fetch, now, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+      return createApiClient({
+        ...(await apiPlace(usual)),
+        fetch: await patient(machine, options),
+        now,
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      });
     }),
     apiPlace,
     readStdin: machine.readStdin,
@@ -227,6 +232,13 @@ export const createContext = (machine: Machine, options: GlobalOptions): Context
       return machine.readAlarms({ prefix, ...(region !== undefined && { region }), ...(credentials && { credentials }) });
     },
   };
+};
+
+/** Nobody watches a pipe, and a dumb terminal cannot take back what it has shown. */
+const patient = async ({ stderr, env, fetch }: Machine, { quiet }: GlobalOptions): Promise<typeof fetch> => {
+  if (quiet === true || !stderr.isTerminal || env.TERM === 'dumb') return fetch;
+  const { withWaiting } = await import('#cli/waiting');
+  return withWaiting(fetch, stderr);
 };
 
 /** In the order in which they are asked. */

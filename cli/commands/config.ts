@@ -6,9 +6,10 @@ import type { ConfigInitOptions } from '#cli/commands/run-config';
 export const configCommand = (shell: Shell): Command =>
   createCommand('config', {
     summary: "The client's configuration",
-    examples: ['asbb config init --output ~/.config/asbb/config.yaml', 'asbb config show'],
+    examples: ['asbb config init --output ~/.config/asbb/config.yaml', 'asbb config validate', 'asbb config show'],
   })
     .addCommand(initCommand(shell))
+    .addCommand(validateCommand(shell))
     .addCommand(showCommand(shell));
 
 const initCommand = (shell: Shell): Command =>
@@ -26,6 +27,16 @@ const initCommand = (shell: Shell): Command =>
     .option('--force', 'replace a file that is there')
     .action((options: ConfigInitOptions, command: Command) =>
       shell.run(command, async (context) => (await import('#cli/commands/run-config')).runConfigInit(context, options)),
+    );
+
+const validateCommand = (shell: Shell): Command =>
+  createCommand('validate', {
+    summary: 'Read the configuration, and name the first thing that is wrong in it and its mend; asks nobody',
+    examples: ['asbb config validate', 'asbb config validate ./config.yaml'],
+  })
+    .argument('[file]', 'the file to read (default: what every command reads)')
+    .action((file: string | undefined, _options: object, command: Command) =>
+      shell.run(command, async (context) => (await import('#cli/commands/run-config')).runConfigValidate(context, { file })),
     );
 
 const showCommand = (shell: Shell): Command =>

@@ -2,9 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { StackError } from '#adapters/stack-outputs';
 import { normalEndpoint, regionOf } from '#cli/api-client';
-import { CONFIG_TEMPLATE, configFor } from '#cli/config';
+import { CONFIG_TEMPLATE, configFor, loadConfig } from '#cli/config';
 import type { Context } from '#cli/context';
 import { CommandError, EXIT, type ExitCode, failure, usageError } from '#cli/exit';
+import { type Column, printList } from '#cli/render';
 
 export interface ConfigInitOptions {
   readonly output?: string;
@@ -38,6 +39,21 @@ const write = async (file: string, content: string, flag: 'w' | 'wx'): Promise<v
     throw failure(`cannot write ${file} (${code})`, { cause: error });
   }
 };
+
+/** What is wrong ends the command with a sentence, as it would end every other one. */
+export const runConfigValidate = async (context: Context, { file }: { file: string | undefined }): Promise<ExitCode> => {
+  if (file === '') throw usageError('the file has no name');
+  const { files } = file === undefined ? await context.config() : loadConfig({ explicit: file, usual: [] });
+  const rows = files.map((each) => ({ file: each, valid: true }));
+  await printList(context, { key: 'files', shape: { file: 'text', valid: 'flag' }, columns: VALIDATED, rows });
+  if (files.length === 0) context.tell("there is no configuration, so the defaults hold: write one with 'asbb config init'");
+  return EXIT.ok;
+};
+
+const VALIDATED: readonly Column<{ file: string; valid: boolean }>[] = [
+  { field: 'file', header: 'FILE' },
+  { field: 'valid', header: 'VALID' },
+];
 
 // --- from a stack -------------------------------------------------------------------------------------------------------
 

@@ -64,6 +64,7 @@ describe('help', () => {
           'cluster list',
           'cluster set',
           'config init',
+          'config validate',
           'config show',
           'status',
           'doctor',
