@@ -1,16 +1,16 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { findGuardConf, parseGuardConf, readGuardConf } from '#cli/agent/guard-conf';
 import { CommandError } from '#cli/exit';
+import { aFolder } from '#test/support/folders';
 
 const PLUGIN = join(import.meta.dirname, '../../slurm-plugin');
 const SEEDS = join(PLUGIN, 'test/fuzz/seeds/conf');
 const LEAST = 'Endpoint=http://127.0.0.1:8080\nPartition=aws\n';
 
-const folder = mkdtempSync(join(tmpdir(), 'asbb-guard-conf-'));
+const folder = aFolder('asbb-guard-conf-');
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const parse = (text: string) => parseGuardConf(Buffer.from(text), 'asbb.conf');

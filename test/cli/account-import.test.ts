@@ -1,6 +1,5 @@
 // Files as sites have them, written by hand in the formats of sacctmgr 22.05 and of ColdFront's slurm_dump.
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readAccounts } from '#cli/account-import/read-accounts';
@@ -9,6 +8,7 @@ import { type AccountImportOptions, runAccountImport } from '#cli/commands/run-a
 import type { GlobalOptions } from '#cli/context';
 import { createService } from '#test/agent/service';
 import { aContext, NOON } from '#test/cli/machine';
+import { aFolder } from '#test/support/folders';
 
 const ACCOUNTS = 'Account|Descr|Org\nchem|chemistry|science\nphysics|physics lab|science\nroot|default root account|root\n';
 const ASSOCIATIONS = 'Cluster|Account|User|Share|\nhpc|root||1|\nhpc|chem||1|\nhpc|chem|alice|1|\nhpc|physics|bob|1|\nhpc|physics||1|\n';
@@ -23,7 +23,7 @@ User - 'alice':DefaultAccount='chem'
 `;
 const CSV = 'account,name,budget,start,end\nchem,"Chemistry, organic",1000.50,2026-01-01,2026-12-31\nphysics,Physics,2000,,\n';
 
-const folder = mkdtempSync(join(tmpdir(), 'asbb-accounts-'));
+const folder = aFolder('asbb-accounts-');
 let files = 0;
 const file = (content: string): string => {
   files += 1;

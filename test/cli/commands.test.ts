@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
@@ -26,8 +25,9 @@ import { CONFIG_TEMPLATE } from '#cli/config';
 import type { TableStatus } from '#cli/context';
 import { aHoldAnswer, anAccountAnswer, anEntryAnswer, aPartitionAnswer, aRefusalAnswer, aVerdictAnswer, HOLD_ID } from '#test/cli/answers';
 import { AN_ID, type Asked, aContext, NOON } from '#test/cli/machine';
+import { aFolder } from '#test/support/folders';
 
-const folder = (): string => mkdtempSync(join(tmpdir(), 'asbb-commands-'));
+const folder = (): string => aFolder('asbb-commands-');
 
 const ACCOUNTS = {
   'GET /accounts': {

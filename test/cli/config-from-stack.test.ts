@@ -1,13 +1,13 @@
 // `asbb config init --from-stack`, against a CloudFormation that exists only here, spoken to over HTTP as AWS speaks.
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readStackOutputs } from '#adapters/stack-outputs';
 import { runAsbb } from '#cli/commands/program';
 import { parseConfig } from '#cli/config';
 import { aMachine } from '#test/cli/machine';
+import { aFolder } from '#test/support/folders';
 
 interface Answer {
   readonly status: number;
@@ -54,7 +54,7 @@ const aRefusal = (status: number, code: string, message: string): Answer => ({
   xml: `<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error><RequestId>r-1</RequestId></ErrorResponse>`,
 });
 
-const folder = (): string => mkdtempSync(join(tmpdir(), 'asbb-stack-'));
+const folder = (): string => aFolder('asbb-stack-');
 
 const init = async (line: string, given: Answer, { endpoint }: { endpoint?: string } = {}) => {
   answer = given;

@@ -1,15 +1,15 @@
 // `asbb config show`: every key of the YAML with where it was said, and how the service is set.
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runAsbb } from '#cli/commands/program';
 import { CONFIG_TEMPLATE } from '#cli/config';
 import { aMachine, ENDPOINT, fakeApi } from '#test/cli/machine';
+import { aFolder } from '#test/support/folders';
 
 const SETTINGS = { version: '0.1.0', store: 'dynamodb', hold_percentage: 1.2, advisor_url: null };
 
-const folder = mkdtempSync(join(tmpdir(), 'asbb-config-show-'));
+const folder = aFolder('asbb-config-show-');
 const system = join(folder, 'system.yaml');
 const own = join(folder, 'own.yaml');
 writeFileSync(system, 'budget: { orphan_after: 90s }\npricing: { cache_ttl: 12h }\nadvisor: { api_key: hunter2 }\n');

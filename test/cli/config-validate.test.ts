@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { runAsbb } from '#cli/commands/program';
 import { aMachine } from '#test/cli/machine';
+import { aFolder } from '#test/support/folders';
 
-const folder = mkdtempSync(join(tmpdir(), 'asbb-validate-'));
+const folder = aFolder('asbb-validate-');
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const validate = async (content: string | undefined, ...args: string[]) => {

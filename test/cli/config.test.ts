@@ -1,11 +1,11 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CONFIG_TEMPLATE, loadConfig, parseConfig, parseDuration } from '#cli/config';
+import { aFolder } from '#test/support/folders';
 
 const fileOf = (content: string): string => {
-  const file = join(mkdtempSync(join(tmpdir(), 'asbb-config-')), 'config.yaml');
+  const file = join(aFolder('asbb-config-'), 'config.yaml');
   writeFileSync(file, content);
   return file;
 };

@@ -1,5 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runDoctor } from '#cli/commands/run-doctor';
@@ -7,6 +6,7 @@ import { createContext } from '#cli/context';
 import { aFakeSlurm, configOf } from '#test/agent/fake-slurm';
 import { anAccountAnswer, aPartitionAnswer } from '#test/cli/answers';
 import { aContext, aMachine, fakeApi, NOON } from '#test/cli/machine';
+import { aFolder } from '#test/support/folders';
 
 type Answers = Parameters<typeof fakeApi>[0];
 
@@ -35,7 +35,7 @@ interface Given {
   readonly state?: string;
 }
 
-const folder = (): string => mkdtempSync(join(tmpdir(), 'asbb-doctor-'));
+const folder = (): string => aFolder('asbb-doctor-');
 
 const doctor = async ({ answers = {}, yaml, sts, credentials, env = {}, state }: Given) => {
   const api = fakeApi({ ...WELL, ...answers });

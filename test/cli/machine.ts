@@ -1,8 +1,6 @@
 // A machine that exists only in a test: nothing of the process that runs it is seen, and what is written stays here.
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createContext, type GlobalOptions, type Machine, type Output } from '#cli/context';
+import { aFolder } from '#test/support/folders';
 
 export const NOON = Date.UTC(2026, 10, 23, 12);
 export const AN_ID = '0f8fad5b-d9cb-469f-a165-70867728950e';
@@ -65,7 +63,7 @@ export const aMachine = ({ columns, ...given }: Partial<Machine> & { columns?: n
   const stderr = paper();
   return {
     env: { ASBB_ENDPOINT: ENDPOINT },
-    home: mkdtempSync(join(tmpdir(), 'asbb-cli-')),
+    home: aFolder('asbb-cli-'),
     configFiles: [],
     now: () => NOON,
     newId: () => AN_ID,

@@ -1,5 +1,5 @@
 // Fixtures are written by hand in the formats of ParallelCluster 3, aws-plugin-for-slurm v2, ASBX 0.2 and Slurm 24.11.
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -10,12 +10,13 @@ import { readSource } from '#cli/partition-import/read-source';
 import { createService } from '#test/agent/service';
 import { aPartitionAnswer } from '#test/cli/answers';
 import { aContext, NOON } from '#test/cli/machine';
+import { aFolder } from '#test/support/folders';
 
 const FIXTURES = join(import.meta.dirname, '../fixtures/partition-import');
 const fixture = (name: string): string => join(FIXTURES, name);
 const read = (name: string) => readSource({ file: name, text: readFileSync(fixture(name), 'utf8') });
 const file = (name: string, content: string | Buffer): string => {
-  const path = join(mkdtempSync(join(tmpdir(), 'asbb-import-')), name);
+  const path = join(aFolder('asbb-import-'), name);
   writeFileSync(path, content);
   return path;
 };

@@ -1,6 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Command } from 'commander';
@@ -9,6 +8,7 @@ import { buildProgram, runAsbb } from '#cli/commands/program';
 import { announceServer } from '#cli/local/running';
 import { aHoldAnswer, anAccountAnswer, aPartitionAnswer, aRefusalAnswer, aVerdictAnswer, HOLD_ID } from '#test/cli/answers';
 import { aMachine, fakeApi, NOON } from '#test/cli/machine';
+import { aFolder } from '#test/support/folders';
 
 const words = (line: string): string[] => line.split(' ').filter((word) => word !== '');
 const ACCOUNTS = { 'GET /accounts': { body: { accounts: [anAccountAnswer()] } } };
@@ -170,7 +170,7 @@ describe('global options', () => {
   });
 
   it('leave --output of config init alone', async () => {
-    const file = join(mkdtempSync(join(tmpdir(), 'asbb-init-')), 'c.yaml');
+    const file = join(aFolder('asbb-init-'), 'c.yaml');
     expect(await run(`config init --output ${file}`)).toMatchObject({ code: 0, out: '' });
     expect(readFileSync(file, 'utf8')).toContain('default_hold_percentage: 1.2');
   });
@@ -184,7 +184,7 @@ describe('global options', () => {
   });
 
   it('let a model be given by file, whatever else is on the line', async () => {
-    const file = join(mkdtempSync(join(tmpdir(), 'asbb-set-')), 'm.json');
+    const file = join(aFolder('asbb-set-'), 'm.json');
     writeFileSync(file, '{"region":"us-west-2","instance_types":[]}');
     const answers = { 'PUT /partitions/aws': { body: aPartitionAnswer() } };
     expect(await run(`partition set aws --file ${file} --json --quiet --no-color`, { answers })).toMatchObject({ code: 0 });
@@ -263,7 +263,7 @@ describe('the endpoint', () => {
     return { ...result, url: urls[0], scope: /Credential=(\S+?),/.exec(headers[0]?.get('authorization') ?? '')?.[1] };
   };
   const configFile = (): string => {
-    const file = join(mkdtempSync(join(tmpdir(), 'asbb-endpoint-')), 'c.yaml');
+    const file = join(aFolder('asbb-endpoint-'), 'c.yaml');
     writeFileSync(file, 'api: {endpoint: http://127.0.0.1:1111, region: eu-west-1}');
     return file;
   };
@@ -282,7 +282,7 @@ describe('the endpoint', () => {
   });
 
   it("is this user's own running asbb local where nobody named one", async () => {
-    const home = mkdtempSync(join(tmpdir(), 'asbb-home-'));
+    const home = aFolder('asbb-home-');
     announceServer({ home }, { port: 4444, pid: process.pid, auth: false, startedAt: new Date(NOON) });
     const { url, err } = await tried('account list -o json', { env: {}, home });
     expect(url).toBe('http://127.0.0.1:4444');
@@ -330,7 +330,7 @@ describe('the process', () => {
 
   it('loads neither the SDK nor zod, yaml or tables for its help', async () => {
     // V8 names every script that it saw in its coverage, CommonJS or not.
-    const folder = mkdtempSync(join(tmpdir(), 'asbb-loaded-'));
+    const folder = aFolder('asbb-loaded-');
     await promisify(execFile)(TSX, [ASBB, '--help'], { env: { ...process.env, NODE_V8_COVERAGE: folder } });
     const loaded = readdirSync(folder).flatMap((file) =>
       (JSON.parse(readFileSync(join(folder, file), 'utf8')) as { result: { url: string }[] }).result.map(({ url }) => url),
@@ -351,7 +351,7 @@ describe('the process', () => {
   });
 
   it('exits with the code of its command', async () => {
-    const home = mkdtempSync(join(tmpdir(), 'asbb-home-'));
+    const home = aFolder('asbb-home-');
     const failed = promisify(execFile)(TSX, [ASBB, 'account', 'list'], { env: { PATH: process.env.PATH, HOME: home } });
     await expect(failed).rejects.toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('asbb: no endpoint') });
   });

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -7,6 +7,7 @@ import { runQuote } from '#cli/commands/run-quote';
 import { mergeOptions, type ScriptOptions } from '#cli/sbatch-script';
 import { aRefusalAnswer, aVerdictAnswer } from '#test/cli/answers';
 import { type Answer, type Asked, aContext } from '#test/cli/machine';
+import { aFolder } from '#test/support/folders';
 
 const jobOf = (script: ScriptOptions): QuotedJob =>
   quotedJob(mergeOptions({ flags: {}, env: {}, script: { account: 'a', partition: 'aws', ...script }, scriptName: 'job.sh' }));
@@ -84,7 +85,7 @@ describe('quotedJob', () => {
 });
 
 const aScript = (...lines: readonly string[]): string => {
-  const file = join(mkdtempSync(join(tmpdir(), 'asbb-quote-')), 'job.sh');
+  const file = join(aFolder('asbb-quote-'), 'job.sh');
   writeFileSync(file, ['#!/bin/bash', ...lines, 'srun ./a.out', ''].join('\n'));
   return file;
 };

@@ -1,16 +1,16 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ceilMicroUsd, parseAsbxCost } from '#cli/commands/asbx-cost';
 import { runReconcile } from '#cli/commands/run-reconcile';
 import { aSettlementAnswer, HOLD_ID } from '#test/cli/answers';
 import { aContext } from '#test/cli/machine';
+import { aFolder } from '#test/support/folders';
 
 const SETTLED = { 'POST /budget/reconcile': { body: aSettlementAnswer() } };
 
 const costFile = (content: string): string => {
-  const file = join(mkdtempSync(join(tmpdir(), 'asbb-asbx-')), 'job-17-asbb-reconciliation.json');
+  const file = join(aFolder('asbb-asbx-'), 'job-17-asbb-reconciliation.json');
   writeFileSync(file, content);
   return file;
 };

@@ -1,5 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -8,6 +7,7 @@ import type { GlobalOptions } from '#cli/context';
 import { readShadowLine } from '#cli/shadow-report/shadow-line';
 import { createTally } from '#cli/shadow-report/tally';
 import { aContext } from '#test/cli/machine';
+import { aFolder } from '#test/support/folders';
 
 const shadow = ({
   would = 'refuse',
@@ -36,7 +36,7 @@ const report = async (files: readonly string[], options: GlobalOptions = {}, giv
 };
 
 const file = (name: string, content: string | Buffer): string => {
-  const path = join(mkdtempSync(join(tmpdir(), 'asbb-shadow-')), name);
+  const path = join(aFolder('asbb-shadow-'), name);
   writeFileSync(path, content);
   return path;
 };

@@ -1,11 +1,11 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { healthFileToRead } from '#cli/agent/state-file';
 import { runStatus } from '#cli/commands/run-status';
 import { aHoldAnswer, anAccountAnswer } from '#test/cli/answers';
 import { aContext, NOON } from '#test/cli/machine';
+import { aFolder } from '#test/support/folders';
 
 type Answers = NonNullable<Parameters<typeof aContext>[0]>;
 
@@ -31,7 +31,7 @@ const statusOf = async (answers: Answers, { state }: { state?: string } = {}) =>
 };
 
 const aHealthFile = (given: object): string => {
-  const state = join(mkdtempSync(join(tmpdir(), 'asbb-status-')), 'agent.json');
+  const state = join(aFolder('asbb-status-'), 'agent.json');
   const health = {
     ok: true,
     at: ago(10_000),
@@ -156,7 +156,7 @@ describe('status', () => {
     ['finds the API in asbb.conf', 'Endpoint=http://127.0.0.1:7777\nPartition=aws\n', 0],
     ['leaves a wrong asbb.conf to doctor', 'Nonsense=1\n', 'no endpoint'],
   ])('%s, where nothing else names one', async (_, conf, expected) => {
-    const path = join(mkdtempSync(join(tmpdir(), 'asbb-status-')), 'asbb.conf');
+    const path = join(aFolder('asbb-status-'), 'asbb.conf');
     writeFileSync(path, conf);
     const { context, machine } = aContext(WELL, {}, { env: { ASBB_CONF: path } });
     if (expected === 'no endpoint') return expect(runStatus(context, {})).rejects.toThrow(expected);
@@ -165,7 +165,7 @@ describe('status', () => {
   });
 
   it("looks into the service's folder where this user has no agent", async () => {
-    const systemFolder = mkdtempSync(join(tmpdir(), 'asbb-status-'));
+    const systemFolder = aFolder('asbb-status-');
     const { context } = aContext({}, {}, { env: { STATE_DIRECTORY: '/nonexistent' } });
     const config = await context.config();
     const path = (asked?: string) => healthFileToRead(context, config, { asked, systemFolder });
