@@ -1,15 +1,6 @@
 // Figures of the seed catalogue: on-demand Linux prices and sizes of EC2 instance types, as facts with their source and date.
 // Written by `npm run catalogue`; catalogue-text.ts says how the lines are read.
-
-/** The figures of one region, all of one source and one date. */
-export interface CatalogueRegion {
-  readonly region: string;
-  /** `YYYY-MM-DD`; null where the source gives none. */
-  readonly priceDate: string | null;
-  readonly priceSource: string;
-  readonly sizeSource: string;
-  readonly figures: string;
-}
+import type { CatalogueRegion } from '#adapters/catalogue-text';
 
 export const CATALOGUE: readonly CatalogueRegion[] = [
   {

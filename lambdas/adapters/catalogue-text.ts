@@ -9,6 +9,16 @@ import type { InstanceOffer } from '#domain/partition';
 
 export type Figures = Pick<InstanceOffer, 'type' | 'priceE10UsdPerHour' | 'vcpus' | 'physicalCores' | 'memoryMib' | 'gpus'>;
 
+/** The figures of one region, all of one source and one date. */
+export interface CatalogueRegion {
+  readonly region: string;
+  /** `YYYY-MM-DD`; null where the source gives none. */
+  readonly priceDate: string | null;
+  readonly priceSource: string;
+  readonly sizeSource: string;
+  readonly figures: string;
+}
+
 const USD_DECIMALS = 10;
 const MIB_PER_GIB = 1024;
 

@@ -1,25 +1,18 @@
 // The advisor's key from Secrets Manager. It is never a setting: environments and templates are read by many.
-import type { SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
 import type { AdvisorKey } from '#adapters/http-advisor';
+import { clientConfig, type SecretPlace } from '#adapters/secret';
 import type { Clock } from '#app/ports';
 
 /** A key that was rotated is found after so long, or at once where the advisor takes the old one no more. */
 export const KEY_LIFE_MS = 5 * 60_000;
-const CONNECT_TIMEOUT_MS = 1_000;
 const REQUEST_TIMEOUT_MS = 3_000;
 const MAX_ATTEMPTS = 2;
 /** The field of a secret that is JSON, as the console makes them. */
 const FIELD = 'api_key';
 
-export interface SecretKeyOptions {
+export interface SecretKeyOptions extends SecretPlace {
   readonly secretName: string;
   readonly clock: Pick<Clock, 'now'>;
-  /** @default as the SDK finds it */
-  readonly region?: string;
-  /** @default AWS's own, or AWS_ENDPOINT_URL_SECRETS_MANAGER */
-  readonly endpoint?: string;
-  /** @default as the SDK finds them */
-  readonly credentials?: NonNullable<SecretsManagerClientConfig['credentials']>;
 }
 
 /** The secret is the key itself, or a JSON object with it as `api_key`. Nothing is loaded or read before it is needed. */
@@ -80,8 +73,10 @@ const fieldIn = (secret: string): string | undefined => {
 };
 
 /** The SDK takes as long to load as a check may take in all. */
-const connect = async (where: Omit<SecretKeyOptions, 'secretName' | 'clock'>) => {
+const connect = async (where: SecretPlace) => {
   const { SecretsManagerClient, GetSecretValueCommand } = await import('@aws-sdk/client-secrets-manager');
-  const requestHandler = { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, throwOnRequestTimeout: true };
-  return { client: new SecretsManagerClient({ ...where, maxAttempts: MAX_ATTEMPTS, requestHandler }), GetSecretValueCommand };
+  return {
+    client: new SecretsManagerClient({ ...clientConfig(where, REQUEST_TIMEOUT_MS), maxAttempts: MAX_ATTEMPTS }),
+    GetSecretValueCommand,
+  };
 };

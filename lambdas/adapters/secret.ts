@@ -13,11 +13,16 @@ export interface SecretPlace {
   readonly credentials?: NonNullable<SecretsManagerClientConfig['credentials']>;
 }
 
+/** A client that somebody waits for. */
+export const clientConfig = (where: SecretPlace, requestTimeoutMs: number): SecretsManagerClientConfig => ({
+  ...where,
+  requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: requestTimeoutMs, throwOnRequestTimeout: true },
+});
+
 /** False for one that is about to be deleted, too: nobody can read it any more. The client is loaded here, since few ask. */
 export const hasSecret = async (name: string, where: SecretPlace = {}): Promise<boolean> => {
   const { DescribeSecretCommand, ResourceNotFoundException, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager');
-  const requestHandler = { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, throwOnRequestTimeout: true };
-  const client = new SecretsManagerClient({ ...where, requestHandler });
+  const client = new SecretsManagerClient(clientConfig(where, REQUEST_TIMEOUT_MS));
   try {
     return (await client.send(new DescribeSecretCommand({ SecretId: name }))).DeletedDate === undefined;
   } catch (error) {

@@ -58,7 +58,7 @@ export class BudgetApi extends Construct {
         environment: {
           PRICING_REGION: config.pricingRegion,
           SWEEP_INTERVAL_SECONDS: String(config.sweepIntervalMinutes * 60),
-          ...advisorEnvironment(config),
+          ...advisorEnvironment(config), // To be shown: it may not read the key, and asks nobody.
         },
       }),
     };
