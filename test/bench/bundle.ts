@@ -19,6 +19,7 @@ const FUNCTIONS = {
   stream: 'lambdas/events/stream-function.ts',
   audit: 'lambdas/events/audit-function.ts',
   'price-refresh': 'lambdas/events/price-refresh-function.ts',
+  preflight: 'lambdas/events/preflight-function.ts',
 } as const;
 
 /** The same clients and commands as the store of submit, and nothing else. */
