@@ -6,11 +6,13 @@
 // A tier whose needs are missing says so and counts as skipped; with CI=true it counts as failed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const REPORTS = `${ROOT}reports`;
 const IS_CI = process.env.CI === 'true';
+const MAX_LINES_OF_FAILURE = 12;
 
 /** What a tier needs beside Node. Each says how to get it. */
 const NEEDS = {
@@ -58,6 +60,8 @@ rmSync(REPORTS, { recursive: true, force: true });
 mkdirSync(REPORTS, { recursive: true });
 
 const total = { passed: 0, failed: 0, skipped: 0 };
+/** What failed, told again at the very end: of a long log, often the end is all that is kept. */
+const failures = [];
 for (const tier of chosen(process.argv.slice(2))) {
   const started = Date.now();
   const missing = tier.needs.filter((need) => !NEEDS[need].isThere());
@@ -66,6 +70,7 @@ for (const tier of chosen(process.argv.slice(2))) {
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   console.log(`tier ${tier.name}: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped in ${seconds} s\n`);
 }
+for (const failure of failures) console.log(`failed: ${failure}\n`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
 
@@ -96,7 +101,9 @@ function chosen(names) {
 function check(name, command, args) {
   console.log(`== ${name}`);
   const { status } = spawnSync(`${ROOT}${command}`, args, { cwd: ROOT, stdio: 'inherit' });
-  return status === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 };
+  if (status === 0) return { passed: 1, failed: 0, skipped: 0 };
+  failures.push(`${name}: see above`);
+  return { passed: 0, failed: 1, skipped: 0 };
 }
 
 /** The counts are vitest's own. A run that fails without a failed test (coverage, a crash, no tests) is one failure. */
@@ -109,12 +116,31 @@ function vitest(name, paths, options = []) {
     stdio: 'inherit',
     env: { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
   });
-  if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
-  const { numPassedTests: passed, numFailedTests: failed, numPendingTests, numTodoTests } = JSON.parse(readFileSync(report, 'utf8'));
+  if (!existsSync(report)) {
+    failures.push(`${name}: vitest ended with status ${status} and without a report`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  const {
+    numPassedTests: passed,
+    numFailedTests: failed,
+    numPendingTests,
+    numTodoTests,
+    testResults,
+  } = JSON.parse(readFileSync(report, 'utf8'));
+  failures.push(...testResults.flatMap((file) => failuresOf(name, file)));
   const unexplained = status !== 0 && failed === 0 ? 1 : 0;
   if (unexplained > 0)
-    console.error(`${name}: vitest ended with status ${status} though no test failed (coverage, or a suite that did not load)`);
+    failures.push(`${name}: vitest ended with status ${status} though no test failed (coverage, or a suite that did not load)`);
   return { passed, failed: failed + unexplained, skipped: numPendingTests + numTodoTests };
+}
+
+/** A file's failed tests, each with the head of what it said; and what kept the file from loading. */
+function failuresOf(tier, { name: file, message, assertionResults }) {
+  const head = (text) => text.split('\n').slice(0, MAX_LINES_OF_FAILURE).join('\n    ');
+  const tests = assertionResults
+    .filter(({ status }) => status === 'failed')
+    .map(({ fullName, failureMessages }) => `${tier}: ${relative(ROOT, file)}: ${fullName}\n    ${head(failureMessages.join('\n'))}`);
+  return message && tests.length === 0 ? [`${tier}: ${relative(ROOT, file)}: ${head(message)}`] : tests;
 }
 
 /** `make check` of the plugin's modules: its counts are cmocka's own, each test once plain, once sanitised, once under valgrind. */
@@ -137,13 +163,17 @@ function pluginModules() {
     [...output.matchAll(new RegExp(`\\[  ${verdict}  \\] (\\d+) test`, 'g'))].reduce((total, [, count]) => total + Number(count), 0);
   const [passed, failed] = [sum('PASSED'), sum('FAILED')];
   console.log(make.status === 0 ? output.split('\n').slice(-12).join('\n') : output);
+  if (make.status !== 0)
+    failures.push(
+      `plugin: make check ended with status ${make.status}\n    ${output.trimEnd().split('\n').slice(-MAX_LINES_OF_FAILURE).join('\n    ')}`,
+    );
   return { passed, failed: failed + (make.status !== 0 && failed === 0 ? 1 : 0), skipped: 0 };
 }
 
 function skipped(name, missing) {
-  console.error(
-    `== ${name}\n!! ${IS_CI ? 'FAILED' : 'SKIPPED'}: tier ${name} needs ${missing.map((need) => NEEDS[need].mend).join(' and ')}`,
-  );
+  const why = `tier ${name} needs ${missing.map((need) => NEEDS[need].mend).join(' and ')}`;
+  console.error(`== ${name}\n!! ${IS_CI ? 'FAILED' : 'SKIPPED'}: ${why}`);
+  if (IS_CI) failures.push(why);
   return IS_CI ? { passed: 0, failed: 1, skipped: 0 } : { passed: 0, failed: 0, skipped: 1 };
 }
 
