@@ -1,5 +1,5 @@
 // Events on the bus: who sends which, and what is in them.
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import { type ReconcileBody, ReconcileRequest } from '#contract/requests';
 import { MEASURES, THRESHOLDS } from '#domain/threshold';
 
@@ -29,10 +29,9 @@ export const JOB_ENDED_MAX_RECEIVES = 5;
  * nobody could tell the second delivery of a run from the first of another. Its sender names the hold where he knows it: a job
  * may be bound to another hold by the time that its event comes.
  */
-export const JobEnded = ReconcileRequest.refine((run) => run.run_id !== undefined, {
-  message: 'is required in an event',
-  path: ['run_id'],
-});
+export const JobEnded = ReconcileRequest.check(
+  z.refine((run) => run.run_id !== undefined, { message: 'is required in an event', path: ['run_id'] }),
+);
 export type RunDetail = ReconcileBody & { readonly run_id: string };
 
 /** EventBridge's envelope, as far as it is looked at; whatever else is in it is EventBridge's affair. */
@@ -67,7 +66,7 @@ export const HoldEventDetail = z.strictObject({
   hold_id: z.string(),
   account: z.string(),
   cluster: z.string(),
-  user: z.string().nullable(),
+  user: z.nullable(z.string()),
   partition: z.string(),
   state: z.enum(['open', 'settled', 'released', 'expired']),
   amount: dollars,
@@ -77,12 +76,12 @@ export const HoldEventDetail = z.strictObject({
   used: dollars,
   tasks: z.int(),
   tasks_ended: z.int(),
-  job_id: z.string().nullable(),
-  submitted_at: time.nullable(),
+  job_id: z.nullable(z.string()),
+  submitted_at: z.nullable(time),
   forced: z.boolean(),
   created_at: time,
   expires_at: time,
-  closed_at: time.nullable(),
+  closed_at: z.nullable(time),
 });
 export type HoldEventDetail = z.infer<typeof HoldEventDetail>;
 
