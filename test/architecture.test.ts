@@ -24,7 +24,11 @@ const PACKAGES: readonly { readonly name: RegExp; readonly rooms: RegExp; readon
   { name: /^@aws-sdk\//, rooms: /^lambdas\/adapters\/|^cli\/api-client\.ts$/, why: 'SDKs stay behind ports' },
   { name: /^(aws-cdk-lib|constructs|cdk-nag)/, rooms: /^(lib|bin)\//, why: 'only what we deploy knows CDK' },
   { name: /^@middy\//, rooms: /^lambdas\/http\//, why: 'middlewares belong to handlers' },
-  { name: /^zod$/, rooms: /^lambdas\/contract\/|^lambdas\/http\/|^cli\/(config|agent\/state)\.ts$/, why: 'shapes are checked at the edge' },
+  {
+    name: /^zod(\/|$)/,
+    rooms: /^lambdas\/contract\/|^lambdas\/http\/|^cli\/(config|agent\/state)\.ts$/,
+    why: 'shapes are checked at the edge',
+  },
   { name: /^node:/, rooms: /^(?!lambdas\/(domain|app|contract)\/)/, why: 'domain and use cases are pure' },
 ];
 

@@ -27,7 +27,7 @@ export const benchBundle = async (): Promise<Section> => {
   try {
     const bare = await bundled({ stdin: { contents: BARE, resolveDir: ROOT, loader: 'js' } }, join(folder, 'bare'));
     const functions = await Promise.all(
-      Object.entries(FUNCTIONS).map(async ([name, entry]) => [name, await bundled({ entryPoints: [entry] }, join(folder, name))] as const),
+      Object.entries(FUNCTIONS).map(async ([name, entry]) => [name, await bundled({ entry }, join(folder, name))] as const),
     );
     const submit = functions.find(([name]) => name === 'submit')?.[1];
     if (submit === undefined) throw new Error('submit was not bundled');

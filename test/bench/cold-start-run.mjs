@@ -3,10 +3,7 @@
 // machine counts little in them, and garbage collection and compilation beside the main thread are in.
 //
 //   node cold-start-run.mjs BUNDLE EVENT
-import { createRequire } from 'node:module';
-
 const [file, event] = process.argv.slice(2);
-const require = createRequire(import.meta.url);
 
 const cpuOf = async (work) => {
   const from = process.cpuUsage();
@@ -15,7 +12,7 @@ const cpuOf = async (work) => {
   return { ms: (user + system) / 1000, result };
 };
 
-const start = await cpuOf(() => require(file));
+const start = await cpuOf(() => import(file));
 const check = async () => {
   const asked = JSON.parse(event);
   asked.requestContext.timeEpoch = Date.now();
