@@ -70,7 +70,18 @@ describe('docs/openapi.json', { timeout: PATIENCE_MS }, () => {
       const { stdout } = await run(
         join(fuzzerBin, 'schemathesis'),
         [
-          ...['run', document, '--url', `${server.url}/api/v1`, '--phases', 'examples,coverage,fuzzing', '--exclude-checks', NOT_ASKED],
+          ...[
+            '--config-file',
+            join(import.meta.dirname, 'schemathesis.toml'),
+            'run',
+            document,
+            '--url',
+            `${server.url}/api/v1`,
+            '--phases',
+            'examples,coverage,fuzzing',
+            '--exclude-checks',
+            NOT_ASKED,
+          ],
           ...['--generation-deterministic', '--max-examples', EXAMPLES, '--continue-on-failure', '--no-color'],
         ],
         { cwd: folder.path, maxBuffer: 1 << 26 },
