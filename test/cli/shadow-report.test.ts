@@ -208,6 +208,25 @@ describe('what the agent saw', () => {
     });
   });
 
+  it('shows what the account used on these days, how good its estimates were, and that older holds were not read', async () => {
+    const page = { holds: [], cursor: 'more' };
+    const { context, machine, asked } = aContext(
+      {
+        'GET /accounts/physics': { body: { budget_limit: 500, budget_available: 20 } },
+        'GET /accounts/physics/usage': { body: { total: { used: 480 } } },
+        'GET /accounts/physics/usage/accuracy': { body: { total: { used_of_estimated: 0.312 } } },
+        'GET /accounts/physics/holds': { body: page },
+      },
+      {},
+      { columns: 80, env: { NO_COLOR: '1', ASBB_ENDPOINT: 'http://127.0.0.1:8080' } },
+    );
+    await runShadowReport(context, [file('s.log', `${line('10:00:00.000')}\n`)]);
+    expect(machine.out()).toMatch(/physics +1 +0 +\$0\.00 +0 .*\$480\.00 +\$500\.00/);
+    expect(machine.err()).toContain('physics: jobs used 31% of their estimates');
+    expect(machine.err()).toContain('of physics only the newest holds were read');
+    expect(asked.filter(({ path }) => path.endsWith('/holds'))).toHaveLength(20);
+  });
+
   it('is missing with its reason where the API is not reached, and the log is still summed up', async () => {
     const { printed } = await seen([line('10:00:00.000')]);
     const { code, out, err } = await printed(async () => {
