@@ -1,7 +1,7 @@
 // JSON Schema of the shapes in the contract, each property with what the glossary says of it.
 import * as z from 'zod/mini';
 import * as answers from '#contract/answers';
-import { accountName, arraySpec, flag, instant, page, usd, usdFromZero, wallTime } from '#contract/fields';
+import { accountName, arraySpec, flag, instant, page, shareE4, usd, usdFromZero, wallTime } from '#contract/fields';
 import { GLOSSARY } from '#contract/glossary';
 import * as jobRequests from '#contract/job-requests';
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '#contract/limits';
@@ -24,6 +24,7 @@ const IN_OTHER_WORDS: ReadonlyMap<unknown, JsonSchema> = new Map<unknown, JsonSc
     instant,
     { type: 'string', pattern: '^2[01][0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\\.[0-9]+)?Z$' },
   ],
+  [shareE4, { type: 'string', pattern: '^(0(\\.[0-9]{1,4})?|1(\\.0{1,4})?)$' }],
   [page.limit, { type: 'integer', minimum: 1, maximum: MAX_PAGE_SIZE, default: DEFAULT_PAGE_SIZE }],
   [flag, { type: 'boolean' }],
 ]);
