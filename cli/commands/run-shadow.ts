@@ -56,9 +56,12 @@ async function* linesOf(stream: AsyncIterable<Buffer | string>, file: string): A
       yield* lines;
     }
   } catch (error) {
-    throw usageError(`cannot read ${file}: ${(error as Error).message}; name slurmctld's log (SlurmctldLogFile of slurm.conf)`, {
-      cause: error,
-    });
+    throw usageError(
+      `cannot read ${file} (${(error as NodeJS.ErrnoException).code ?? (error as Error).message}): name slurmctld's log (SlurmctldLogFile of slurm.conf)`,
+      {
+        cause: error,
+      },
+    );
   }
   if (rest !== '') yield rest;
 }
@@ -77,17 +80,22 @@ const printReport = async (context: Context, sum: ShadowTally): Promise<void> =>
       examples,
     });
   }
-  if (context.format === 'csv') await printCsv(context, { shape: SHAPE, rows });
+  if (context.format === 'csv')
+    await printCsv(context, { shape: SHAPE, rows: rows.map((row) => (row.reason === '-' ? { ...row, reason: '' } : row)) });
   else if (rows.length > 0) await printTable(context, { shape: SHAPE, columns: COLUMNS, rows });
   for (const line of wordsOf(sum, context.format === 'table')) context.tell(line);
 };
 
+const counted = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
+
 const wordsOf = (sum: ShadowTally, withExamples: boolean): string[] => [
   sum.jobs === 0
     ? "no line of shadow mode is in there: is Enforce=no in asbb.conf, and is this slurmctld's log?"
-    : `${sum.refused} of ${sum.jobs} jobs would have been refused${sum.from === null ? '' : `, ${sum.from} to ${sum.to}`}; nothing is held in shadow mode, so enforced it may be more`,
-  ...(sum.unanswered === 0 ? [] : [`the API did not answer for ${sum.unanswered} jobs: mend that before you enforce ('asbb doctor')`]),
-  ...(sum.unreadable === 0 ? [] : [`${sum.unreadable} lines of shadow mode were torn and are not counted`]),
+    : `${sum.refused} of ${counted(sum.jobs, 'job')} would have been refused${sum.from === null ? '' : `, ${sum.from} to ${sum.to}`}; nothing is held in shadow mode, so enforced it may be more`,
+  ...(sum.unanswered === 0
+    ? []
+    : [`the API did not answer for ${counted(sum.unanswered, 'job')}: mend that before you enforce ('asbb doctor')`]),
+  ...(sum.unreadable === 0 ? [] : [`${counted(sum.unreadable, 'line')} of shadow mode not counted, because torn`]),
   ...(withExamples
     ? sum.examples.map(
         ({ user, account, partition, cost, message }) => `${user} ${account} ${partition} ${usdText(formatUsdPlain(cost))}: ${message}`,

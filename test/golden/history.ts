@@ -18,7 +18,8 @@ const ACCOUNTS = [
   {
     account: 'bioinformatics_core',
     name: 'Bioinformatics Core Facility, Faculty of Medicine and Health Sciences',
-    description: 'Shared by eleven groups; bill to cost centre 4711. Ask the core facility before a run of more than a day on more than 16 nodes.',
+    description:
+      'Shared by eleven groups; bill to cost centre 4711. Ask the core facility before a run of more than a day on more than 16 nodes.',
     budget_limit: 125_000,
   },
   { account: 'chem', name: 'Molecular dynamics', budget_limit: 250.5 },
@@ -43,8 +44,7 @@ const place = async ({ send }: Teller, at: string, { n, jobId, ...job }: Placed)
   if (jobId !== undefined) await send('POST', `/holds/${holdId(n)}/bind`, { cluster: 'hpc1', job_id: jobId, submitted_at: at });
 };
 
-const ran = ({ send }: Teller, n: number, runs: readonly object[]): Promise<void> =>
-  send('POST', `/holds/${holdId(n)}/runs`, { runs });
+const ran = ({ send }: Teller, n: number, runs: readonly object[]): Promise<void> => send('POST', `/holds/${holdId(n)}/runs`, { runs });
 
 export const tellHistory = async (teller: Teller): Promise<void> => {
   const { at, send } = teller;
@@ -91,6 +91,8 @@ export const tellHistory = async (teller: Teller): Promise<void> => {
       ended_at: '2026-11-03T10:30:00.000Z',
     })),
   );
+  // The others wait: the agent keeps their money.
+  await send('POST', `/holds/${holdId(4)}/extend`, { expires_at: '2026-11-25T12:00:00.000Z' });
   // ASBX reports a run that no hold was placed for: it is booked late, and overdraws.
   await send('POST', '/budget/reconcile', {
     ...{ cluster: 'hpc1', job_id: '4099', account: 'geology', user: 'dave', partition: 'aws', run_id: 'hpc1-4099' },
@@ -98,7 +100,15 @@ export const tellHistory = async (teller: Teller): Promise<void> => {
   });
 
   time = await now('2026-11-22T16:00:00.000Z');
-  await place(teller, time, { n: 5, account: 'physics', user: 'alice', partition: 'aws', nodes: 16, wall_time: '2-00:00:00', jobId: '4242' });
+  await place(teller, time, {
+    n: 5,
+    account: 'physics',
+    user: 'alice',
+    partition: 'aws',
+    nodes: 16,
+    wall_time: '2-00:00:00',
+    jobId: '4242',
+  });
   await place(teller, time, { n: 6, account: 'physics', user: 'bob', partition: 'spot', nodes: 2, wall_time: '04:00:00' });
   await send('POST', `/holds/${holdId(6)}/release`, { reason: 'Slurm refused the job' });
   await send('POST', '/holds/forced', {

@@ -94,7 +94,9 @@ const breakAccount = async (store: BudgetStore, entryId: string): Promise<void> 
   const { booked } = await store.commit({
     accounts: [{ account: 'teaching', movement, unconfirmed: 0n, entries: 1, require: { kind: 'fact' }, at }],
     // An audit takes a repair for what it set, and this one says that it set nothing.
-    entries: [{ entryId, at, account: 'teaching', type: 'repair', amount: 0n, movement: { ...movement, available: 0n, limit: 0n }, ...words }],
+    entries: [
+      { entryId, at, account: 'teaching', type: 'repair', amount: 0n, movement: { ...movement, available: 0n, limit: 0n }, ...words },
+    ],
   });
   if (!booked) throw new Error('the table could not be written by hand');
 };

@@ -4,15 +4,16 @@ import { StackError } from '#adapters/stack-outputs';
 import { runAsbb } from '#cli/commands/program';
 import type { Machine, TableAdmin, TableStatus } from '#cli/context';
 import { SCHEMA_VERSION } from '#contract/table';
-import { createGoldenService, ENDPOINT } from '#test/golden/service';
 import { aMachine } from '#test/cli/machine';
+import { createGoldenService, ENDPOINT } from '#test/golden/service';
 
 const PROMPT = '$ ';
+const HEADING = '=== ';
 
-/** Comments and commands of a transcript; a comment begins with `#`, and ends what the command before it printed. */
+/** Headings and commands of a transcript. */
 export const scriptOf = (file: string): string[] => {
   const lines = readFileSync(file, 'utf8').split('\n');
-  return lines.filter((line) => line.startsWith(PROMPT) || line.startsWith('# '));
+  return lines.filter((line) => line.startsWith(PROMPT) || line.startsWith(HEADING));
 };
 
 export interface Line {
@@ -50,7 +51,14 @@ const aTable = (): TableAdmin => {
 const aStack = async ({ stack }: { stack: string }) => {
   if (stack !== 'Asbb-prod-Api') throw new StackError('no_stack', 'us-east-1', `Stack with id ${stack} does not exist`);
   const endpoint = 'https://a1b2c3.execute-api.us-east-1.amazonaws.com';
-  return { region: 'us-east-1', status: 'CREATE_COMPLETE', outputs: new Map([['ApiEndpoint', endpoint], ['EventBusName', 'asbb-prod']]) };
+  return {
+    region: 'us-east-1',
+    status: 'CREATE_COMPLETE',
+    outputs: new Map([
+      ['ApiEndpoint', endpoint],
+      ['EventBusName', 'asbb-prod'],
+    ]),
+  };
 };
 
 /** A machine on which nothing is but one service. */
@@ -84,7 +92,9 @@ export const play = async (script: readonly string[]): Promise<string> => {
     }
     const { code, out, err } = await run(line.slice(PROMPT.length));
     const words = err === '' ? '' : err.replace(/^/gm, '2> ').replace(/2> $/, '');
-    parts.push(`${parts.at(-1)?.startsWith('\n#') ? '' : '\n'}${line}\n${out.replaceAll('\r\n', '\n')}${words}${code === 0 ? '' : `(exit status ${code})\n`}`);
+    parts.push(
+      `${parts.at(-1)?.startsWith(`\n${HEADING}`) ? '' : '\n'}${line}\n${out.replaceAll('\r\n', '\n')}${words}${code === 0 ? '' : `(exit status ${code})\n`}`,
+    );
   }
   return parts.join('').trimStart();
 };
