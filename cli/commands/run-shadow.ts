@@ -12,7 +12,8 @@ const STDIN = '-';
 /** The plugin's line has at most some 1,000 characters; of a longer one only the beginning is kept. */
 const MAX_LINE = 8192;
 
-type Row = Omit<ShadowRow, 'cost' | 'hold'> & { readonly cost: string; readonly hold: string };
+/** Null: there is none. */
+type Row = Omit<ShadowRow, 'reason' | 'cost' | 'hold'> & Readonly<Record<'reason' | 'cost' | 'hold', string | null>>;
 
 const SHAPE: Shape<Row> = { account: 'text', would: 'text', reason: 'text', jobs: 'count', cost: 'usd', hold: 'usd' };
 const COLUMNS: readonly Column<Row>[] = [
@@ -67,24 +68,28 @@ async function* linesOf(stream: AsyncIterable<Buffer | string>, file: string): A
 }
 
 const printReport = async (context: Context, sum: ShadowTally): Promise<void> => {
-  const rows = sum.rows.map((row): Row => ({ ...row, cost: formatUsdPlain(row.cost), hold: formatUsdPlain(row.hold) }));
+  const rows = sum.rows.map(rowOf);
   if (context.format === 'json') {
-    const examples = sum.examples.map((line) => ({
-      ...line,
-      cost: Number(formatUsdPlain(line.cost)),
-      hold: Number(formatUsdPlain(line.hold)),
-    }));
-    return printJson(context, {
-      ...sum,
-      rows: rows.map((row) => ({ ...row, cost: Number(row.cost), hold: Number(row.hold) })),
-      examples,
-    });
+    const inNumbers = <T extends { cost: string | null; hold: string | null }>(row: T) => ({ ...row, ...numbersOf(row) });
+    const examples = sum.examples.map((line) => inNumbers({ ...line, cost: formatUsdPlain(line.cost), hold: formatUsdPlain(line.hold) }));
+    return printJson(context, { ...sum, rows: rows.map(inNumbers), examples });
   }
-  if (context.format === 'csv')
-    await printCsv(context, { shape: SHAPE, rows: rows.map((row) => (row.reason === '-' ? { ...row, reason: '' } : row)) });
+  if (context.format === 'csv') await printCsv(context, { shape: SHAPE, rows });
   else if (rows.length > 0) await printTable(context, { shape: SHAPE, columns: COLUMNS, rows });
   for (const line of wordsOf(sum, context.format === 'table')) context.tell(line);
 };
+
+/** What the API did not answer has no price: to call it free would be untrue. */
+const rowOf = ({ cost, hold, reason, ...row }: ShadowRow): Row => ({
+  ...row,
+  reason: reason === '-' ? null : reason,
+  ...(row.would.startsWith('fail_') ? { cost: null, hold: null } : { cost: formatUsdPlain(cost), hold: formatUsdPlain(hold) }),
+});
+
+const numbersOf = ({ cost, hold }: { cost: string | null; hold: string | null }) => ({
+  cost: cost === null ? null : Number(cost),
+  hold: hold === null ? null : Number(hold),
+});
 
 const counted = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
 

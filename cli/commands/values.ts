@@ -206,7 +206,7 @@ export const inFlags =
     const [, field = '', problem] = error instanceof ApiError ? (/^(\w+)(?:\.\d+)?: (.*)$/s.exec(error.message) ?? []) : [];
     const flag = flags[field];
     if (flag === undefined || !(error instanceof ApiError)) throw error;
-    throw new ApiError(error.status, error.code, error.exitCode, `${flag}: ${problem}`, { cause: error });
+    throw new ApiError(error.status, error.code, error.exitCode, `${flag} ${problem}`, { cause: error });
   };
 
 /** The same fields without those that nobody gave. */

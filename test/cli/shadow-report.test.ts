@@ -68,7 +68,7 @@ describe('asbb shadow report', () => {
     expect(out).toMatchInlineSnapshot(`
       "ACCOUNT  WOULD        REASON               JOBS        COST        HOLD
       chem     admit        -                       1   $3.000000   $3.000000
-      physics  fail_closed  TIMEOUT                 1   $0.000000   $0.000000
+      physics  fail_closed  TIMEOUT                 1           -           -
       physics  refuse       insufficient_budget     2  $12.500001  $12.500001
       "
     `);

@@ -62,12 +62,12 @@ const aStack = async ({ stack }: { stack: string }) => {
 };
 
 /** A machine on which nothing is but one service. */
-export const aShell = async (given: Partial<Machine> & { columns?: number } = {}): Promise<(line: string) => Promise<Ran>> => {
+export const aShell = async (given: Partial<Machine> & { columns?: number } = {}): Promise<(line: string | Line) => Promise<Ran>> => {
   const fetch = await createGoldenService();
   const table = aTable();
   let ids = 0;
   return async (line) => {
-    const { env, argv } = readLine(line);
+    const { env, argv } = typeof line === 'string' ? readLine(line) : line;
     const machine = aMachine({
       fetch,
       newId: () => `d0000000-0000-4000-8000-${String(++ids).padStart(12, '0')}`,
