@@ -186,7 +186,7 @@ export const textOf = async (
 
 /** One sentence on stderr; on a terminal it is broken between words. */
 export const sayOn = ({ stderr }: Pick<Machine, 'stderr'>, sentence: string): void =>
-  stderr.write(`${inLines(`asbb: ${oneLine(sentence)}`, { width: stderr.columns, indent: 6 })}\n`);
+  stderr.write(`asbb: ${inLines(oneLine(sentence), { width: stderr.columns, indent: 'asbb: '.length })}\n`);
 
 /** What a command gets: the machine, seen through the options on its line. */
 export const createContext = (machine: Machine, options: GlobalOptions): Context => {

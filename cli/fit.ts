@@ -24,15 +24,14 @@ export interface Fitted<T> {
 /** First the flexible columns shrink, then the dispensable ones go; what is left may be too wide, but is whole. */
 export const fitted = <T extends Fit>(grid: readonly T[], width: number | undefined): Fitted<T> => {
   let columns = [...grid];
-  const hidden: string[] = [];
   for (;;) {
     const widths = columns.map(naturalWidth);
     const excess = width === undefined ? 0 : sum(widths) + GAP * (columns.length - 1) - width;
+    const hidden = grid.filter((column) => !columns.includes(column)).map(({ header }) => header);
     if (excess <= 0) return { columns, widths: columns.map(() => null), hidden };
     const slack = columns.map(({ flexible }, i) => (flexible ? Math.max(0, (widths[i] ?? 0) - MIN_FLEXIBLE_WIDTH) : 0));
     const most = Math.max(0, ...columns.map(({ dispensable }) => dispensable));
     if (sum(slack) >= excess || most === 0) return { columns, widths: shrunk(widths, slack, excess), hidden };
-    hidden.push(...columns.filter(({ dispensable }) => dispensable === most).map(({ header }) => header));
     columns = columns.filter(({ dispensable }) => dispensable !== most);
   }
 };
@@ -49,7 +48,7 @@ const naturalWidth = ({ header, cells }: Fit): number => cells.reduce((most, cel
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, n) => total + n, 0);
 
 /**
- * A sentence in lines, each but the first behind `indent` blanks. A command in quotes is not broken, so that it can be copied,
+ * A sentence in lines, of which the first stands behind something `indent` wide, and the others behind as many blanks. A command in quotes is not broken, so that it can be copied,
  * and neither is a word that is too long.
  * @param width of the terminal; undefined: one line
  */

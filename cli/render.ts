@@ -60,9 +60,15 @@ export const printSheet = async <T extends object>(context: Context, sheet: Shee
   const { shape, labels, value } = sheet;
   if (context.format === 'json') return printJson(context, value);
   if (context.format === 'csv') return printCsv(context, { shape, rows: [value] });
+  const texts = labels.map(([field]) => cellText(value[field], kindOf(shape, field)));
+  const isAmount = labels.map(([field]) => kindOf(shape, field) === 'usd' && typeof value[field] === 'number');
+  for (let from = 0, to = 0; from < labels.length; from = to + 1) {
+    for (to = from; isAmount[to] === true; ) to += 1;
+    if (to - from > 1) texts.splice(from, to - from, ...usdColumn(labels.slice(from, to).map(([field]) => value[field])));
+  }
   return printPairs(
     context,
-    labels.map(([field, label]) => [label, cellText(value[field], kindOf(shape, field))]),
+    labels.map(([, label], i) => [label, texts[i] ?? '']),
   );
 };
 
@@ -126,7 +132,7 @@ const printGrid = async (context: Context, grid: readonly GridColumn[]): Promise
   // Blanks at the end of a line would wrap on a terminal that is exactly as wide as the table.
   context.print(table.toString().replace(/[ ]+$/gm, '').concat('\n'));
   if (hidden.length > 0) {
-    context.tell(`${hidden.join(', ')} did not fit into ${context.look.width} columns: see them with -o json or -o csv`);
+    context.tell(`${hidden.join(', ')} did not fit into ${context.look.width} columns: see them with '| less -S', -o json or -o csv`);
   }
 };
 

@@ -51,6 +51,9 @@ const COLUMNS: readonly Column<HoldAnswer>[] = [
   { field: 'expires_at', header: 'EXPIRES', dispensable: 7 },
 ];
 
+/** Whoever asked for the holds of one account knows which. */
+const FIRST_TO_GO = 9;
+
 const LABELS = [
   ['hold_id', 'Hold'],
   ['state', 'State'],
@@ -108,8 +111,11 @@ export const runHoldList = async (context: Context, options: HoldListOptions): P
   if (options.state !== undefined && !STATES.includes(options.state)) {
     throw usageError(`--state '${options.state}': must be ${wordsOr(STATES)}`);
   }
-  const listed = await (options.account === undefined ? ofCluster(context, options, limit) : ofAccount(context, options, limit));
-  await printList(context, { key: 'holds', shape: SHAPE, columns: COLUMNS, ...listed });
+  const isOfAccount = options.account !== undefined;
+  const listed = await (isOfAccount ? ofAccount(context, options, limit) : ofCluster(context, options, limit));
+  const known = isOfAccount ? 'account' : 'cluster';
+  const columns = COLUMNS.map((column) => (column.field === known ? { ...column, dispensable: FIRST_TO_GO } : column));
+  await printList(context, { key: 'holds', shape: SHAPE, columns, ...listed });
   return EXIT.ok;
 };
 

@@ -653,7 +653,7 @@ describe('partition', () => {
     const lines = machine.out().split('\n');
     // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are escape sequences
     expect(Math.max(...lines.map((line) => [...line.replace(/\u001b\[\d+m/g, '')].length))).toBeLessThanOrEqual(80);
-    expect(machine.err()).toMatch(/^asbb: .+ did not fit into 80 columns: see them with -o json or -o csv\n$/);
+    expect(machine.err()).toMatch(/^asbb: .+ did not fit into 80 columns: see them with '| less -S', -o json or -o csv\n$/);
   });
 
   it('list shows what a node costs for an hour, who says so and since when', async () => {
