@@ -57,7 +57,7 @@ export const install = async (folder: string): Promise<Installed> => {
       ended(spawn('bash', ['-c', `${asbb} ${args}`], { cwd: ROOT, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] })),
     serve: async () => {
       at('2026-10-01T08:00:00.000Z');
-      const started = spawn(process.execPath, [join(outdir, 'asbb.mjs'), 'local', '--store', 'memory', '--port', '0'], {
+      const started = spawn(process.execPath, [join(outdir, 'asbb.mjs'), 'local', '--store', 'memory', '--port', '0', '--quiet'], {
         ...{ cwd: ROOT, env: environment({}), stdio: ['ignore', 'pipe', 'inherit'] },
       });
       server = started;
