@@ -55,6 +55,7 @@ const writeCompletions = (folder: string): void => {
 rmSync(DIST, { recursive: true, force: true });
 const { inputs } = await bundle();
 cpSync(join(import.meta.dirname, 'entry.js'), join(DIST, 'asbb.js'));
+cpSync(join(ROOT, 'cli/agent/asbb-agent.service'), join(DIST, 'asbb-agent.service'));
 writeManual(join(DIST, 'man'));
 writeCompletions(join(DIST, 'completions'));
 writeFileSync(join(DIST, 'THIRD-PARTY-LICENSES.txt'), thirdPartyLicences(ROOT, Object.keys(inputs)));

@@ -34,7 +34,8 @@ const readPackage = (folder: string): BundledPackage => {
     .filter((file) => LICENCE_FILE.test(file))
     .sort()
     .map((file) => readFileSync(join(folder, file), 'utf8').trim());
-  if (typeof license !== 'string' && texts.length === 0) throw new Error(`${name} ${version} says nothing of its licence: do not bundle it`);
+  if (typeof license !== 'string' && texts.length === 0)
+    throw new Error(`${name} ${version} says nothing of its licence: do not bundle it`);
   return { title: `${name} ${version} (${license})`, text: texts.join('\n\n') || `${nameOf(author)}: ${license}` };
 };
 
