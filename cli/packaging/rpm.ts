@@ -1,4 +1,4 @@
-// Packages for RHEL, Rocky, Alma, Amazon Linux and SUSE, by rpmbuild alone.
+// Packages for RHEL and its kin, Fedora and Amazon Linux, by rpmbuild alone.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

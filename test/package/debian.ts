@@ -2,8 +2,8 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 
 const APT_TIMEOUT_MS = 5 * 60_000;
-/** Of the files that run beside each other, one asks apt at a time: its own lock fails instead of waiting. */
-const LOCK = '/tmp/asbb-apt.lock';
+/** Of the files that run beside each other, one asks apt at a time: apt's own lock of its lists fails instead of waiting. */
+const LOCK = import.meta.filename;
 const INSTALL = 'apt-get update -qq; exec apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"';
 
 /** Install what is missing of these. */

@@ -97,6 +97,15 @@ describe('the npm package', () => {
     expect(installed('agent', '--help').stdout).toMatch(/^Usage: asbb agent /);
   });
 
+  it('says so, if npm runs it with a Node that is too old', () => {
+    const old = 'data:text/javascript,Object.defineProperty(process,"versions",{value:{node:"18.20.4"}})';
+    const { status, stderr } = runOutcome(process.execPath, ['--import', old, join(prefix, 'bin/asbb'), 'version'], environment);
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: `asbb: Node 18.20.4 (${process.execPath}) is too old: install Node 20 or newer\n`,
+    });
+  });
+
   it('has a manual that man finds', () => {
     expect(runOutcome('man', ['asbb-quote'], environment).stdout).toMatch(/^ +asbb-quote +- +price +a +job/m);
   });
@@ -281,9 +290,10 @@ describe('dpkg --purge', () => {
 });
 
 describe('the installed command', () => {
-  const root = createScratchRoot();
-  afterAll(root.remove);
+  let root: ScratchRoot;
+  afterAll(() => root.remove());
   beforeAll(() => {
+    root = createScratchRoot();
     MANAGERS.dpkg.install(root, first);
     execFileSync('mv', [join(root.path, 'usr/bin/node'), join(root.path, 'tmp/node')]);
     root.write('/usr/bin/node', '#!/bin/sh\necho v18.20.4\n', 0o755);
