@@ -34,7 +34,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly rooms: RegExp; readon
 
 /** Reading the environment or the clock outside a composition root hides an input. */
 const COMPOSITION_ROOTS =
-  /^lambdas\/adapters\/(production(-\w+)?|system)\.ts$|^(cli|bin)\/asbb\.ts$|^cli\/context\.ts$|^cli\/local\/|^cli\/demo\//;
+  /^lambdas\/adapters\/(production(-\w+)?|system)\.ts$|^(cli|bin)\/asbb\.ts$|^cli\/context\.ts$|^cli\/local\/|^cli\/(demo|packaging)\//;
 
 interface Source {
   readonly path: string;
