@@ -25,7 +25,7 @@
  *
  * Places: a page names the places that its reader has, and a test has others. `places` of the walk's options gives pairs of both.
  * Where the page says the one, the other is typed; where the other is printed, the page's is read. The test's home folder reads as
- * /home/you. Nothing else is replaced.
+ * ~. Nothing else is replaced.
  */
 
 export interface Command {

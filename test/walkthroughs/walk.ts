@@ -75,7 +75,7 @@ interface Places {
 
 const placesOf = ({ places = [] }: WalkOptions, home: string): Places => ({
   toTest: (text) => places.reduce((whole, [page, test]) => whole.replaceAll(page, test), text),
-  toPage: (text) => places.reduce((whole, [page, test]) => whole.replaceAll(test, page), text).replaceAll(home, '/home/you'),
+  toPage: (text) => places.reduce((whole, [page, test]) => whole.replaceAll(test, page), text).replaceAll(home, '~'),
 });
 
 interface Walk {

@@ -1,0 +1,35 @@
+// Every page that needs no Slurm is done as it says. Those that do are in test/slurm/walkthroughs.test.ts.
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildAsbb, freePort, ROOT, walkPage } from '#test/walkthroughs/walk';
+
+/** Blocks that a page may only show: each has its reason beside it, and a new one has to be argued for here. */
+const PAGES = [
+  { page: 'docs/walkthroughs/laptop.md', notRun: 1 },
+] as const;
+
+let built: Awaited<ReturnType<typeof buildAsbb>>;
+beforeAll(async () => {
+  built = await buildAsbb();
+});
+afterAll(() => built?.remove());
+
+/** The reader's port 8080 is a free one here; `asbb local` learns of it as it would from a reader who uses 8080 for something else. */
+const onFreePort = async () => {
+  const port = await freePort();
+  return {
+    places: [
+      ['127.0.0.1:8080', `127.0.0.1:${port}`],
+      ['localhost:8080', `localhost:${port}`],
+    ] as const,
+    home: { '.config/asbb/config.yaml': `service: { listen_addr: "127.0.0.1:${port}" }\n` },
+  };
+};
+
+describe('a reader who does what the page says sees what it shows', () => {
+  it.each(PAGES)('$page', async ({ page, notRun }) => {
+    const walked = await walkPage(join(ROOT, page), { asbb: built.asbb, ...(await onFreePort()) });
+    expect(walked.commands).toBeGreaterThan(0);
+    expect(walked.notRun.slice(notRun)).toEqual([]);
+  });
+});
