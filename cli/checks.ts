@@ -1,6 +1,7 @@
 // What `asbb status` and `asbb doctor` find: one line for each thing looked at, and for what is not well the sentence that mends it.
 import type { Context } from '#cli/context';
 import { EXIT, type ExitCode, oneLine } from '#cli/exit';
+import { inLines } from '#cli/fit';
 import { painters, printCsv, printJson, type Shape } from '#cli/render';
 
 /** `warn`: worth a look, but the guard works. Only a `fail` makes the command fail. */
@@ -47,15 +48,22 @@ export const printChecks = async (context: Context, checks: readonly Check[]): P
 
 const exitOf = (checks: readonly Check[]): ExitCode => (checks.some(({ state }) => state === 'fail') ? EXIT.failed : EXIT.ok);
 
-/** No table: a mend is a sentence, and half a sentence mends nothing. */
+/** `fail`, and two blanks. */
+const STATE_WIDTH = 6;
+
+/** No table: a mend is a sentence, and half a sentence mends nothing. It begins far left, so that most commands stay in one line. */
 const printLines = async (context: Context, checks: readonly Check[]): Promise<void> => {
   const paint = await painters(context);
+  const { width } = context.look;
   const names = checks.map(({ check, subject }) => oneLine(subject === null ? check : `${check} ${subject}`));
   const widest = Math.max(0, ...names.map((name) => name.length));
   for (const [i, { state, says, mend }] of checks.entries()) {
     const shown = state === 'ok' ? paint.good('ok  ') : paint.bad(state);
-    context.print(`${shown}  ${(names[i] ?? '').padEnd(widest)}  ${oneLine(says)}\n`);
-    if (mend !== null) context.print(`${' '.repeat(widest + 8)}${paint.faint(`-> ${oneLine(mend)}`)}\n`);
+    const said = inLines(oneLine(says), { width, indent: STATE_WIDTH + widest + 2 });
+    context.print(`${shown}  ${(names[i] ?? '').padEnd(widest)}  ${said}\n`);
+    if (mend === null) continue;
+    const mended = inLines(oneLine(mend), { width, indent: STATE_WIDTH + 3 });
+    context.print(`${' '.repeat(STATE_WIDTH)}${paint.faint(`-> ${mended}`)}\n`);
   }
 };
 

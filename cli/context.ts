@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type ApiClient, type Credentials, createApiClient, findCredentials, isLoopback, normalEndpoint, regionOf } from '#cli/api-client';
 import type { Config } from '#cli/config';
 import { CommandError, EXIT, oneLine, usageError } from '#cli/exit';
+import { inLines } from '#cli/fit';
 import { findRunningServers, type UserFolders } from '#cli/local/running';
 
 const SYSTEM_CONFIG_FILE = '/etc/asbb/config.yaml';
@@ -165,7 +166,7 @@ const outputOf = (stream: NodeJS.WriteStream): Output => ({
     stream.write(text);
   },
   isTerminal: stream.isTTY === true,
-  columns: stream.isTTY === true ? stream.columns : undefined,
+  columns: stream.isTTY === true && stream.columns > 0 ? stream.columns : undefined, // 0: a terminal that nobody told its size.
 });
 
 /** All text of a stream. @throws CommandError usage if it is longer than the limit */
@@ -183,8 +184,9 @@ export const textOf = async (
   return Buffer.concat(pieces).toString('utf8');
 };
 
-/** One sentence on stderr. */
-export const sayOn = (machine: Machine, sentence: string): void => machine.stderr.write(`asbb: ${oneLine(sentence)}\n`);
+/** One sentence on stderr; on a terminal it is broken between words. */
+export const sayOn = ({ stderr }: Pick<Machine, 'stderr'>, sentence: string): void =>
+  stderr.write(`asbb: ${inLines(oneLine(sentence), { width: stderr.columns, indent: 'asbb: '.length })}\n`);
 
 /** What a command gets: the machine, seen through the options on its line. */
 export const createContext = (machine: Machine, options: GlobalOptions): Context => {

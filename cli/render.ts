@@ -1,6 +1,7 @@
 // What a command prints: tables for people, the API's own JSON, and CSV whose columns bear the wire's names.
 import type { Context } from '#cli/context';
 import { oneLine } from '#cli/exit';
+import { type Fit, fitted, GAP, inLines } from '#cli/fit';
 import { formatUsd, formatUsdPlain, parseDecimal } from '#domain/money';
 
 /** How a value of the wire is to be read. */
@@ -37,17 +38,11 @@ export interface Sheet<T> {
 type Painter = (text: string) => string;
 type Align = 'left' | 'right';
 
-interface GridColumn {
-  readonly header: string;
+interface GridColumn extends Fit {
   readonly align: Align;
-  readonly flexible: boolean;
-  readonly dispensable: number;
-  readonly cells: readonly string[];
   readonly paint?: (text: string, row: number) => string;
 }
 
-const GAP = 2;
-const MIN_FLEXIBLE_WIDTH = 8;
 const NUMERIC: ReadonlySet<Kind> = new Set(['usd', 'count']);
 
 /** Print a list as the line asked for it. */
@@ -65,17 +60,25 @@ export const printSheet = async <T extends object>(context: Context, sheet: Shee
   const { shape, labels, value } = sheet;
   if (context.format === 'json') return printJson(context, value);
   if (context.format === 'csv') return printCsv(context, { shape, rows: [value] });
+  const texts = labels.map(([field]) => cellText(value[field], kindOf(shape, field)));
+  const isAmount = labels.map(([field]) => kindOf(shape, field) === 'usd' && typeof value[field] === 'number');
+  for (let from = 0, to = 0; from < labels.length; from = to + 1) {
+    for (to = from; isAmount[to] === true; ) to += 1;
+    if (to - from > 1) texts.splice(from, to - from, ...usdColumn(labels.slice(from, to).map(([field]) => value[field])));
+  }
   return printPairs(
     context,
-    labels.map(([field, label]) => [label, cellText(value[field], kindOf(shape, field))]),
+    labels.map(([, label], i) => [label, texts[i] ?? '']),
   );
 };
 
-/** Lines of a label and its value, for people. */
+/** Lines of a label and its value, for people. A value that is painted has to be short: colours are not measured. */
 export const printPairs = async (context: Context, pairs: readonly (readonly [string, string])[]): Promise<void> => {
   const paint = await painters(context);
-  const widest = Math.max(...pairs.map(([label]) => label.length));
-  for (const [label, value] of pairs) context.print(`${paint.faint(label.padEnd(widest))}${' '.repeat(GAP)}${value}\n`);
+  const indent = Math.max(...pairs.map(([label]) => label.length)) + GAP;
+  for (const [label, value] of pairs) {
+    context.print(`${paint.faint(label.padEnd(indent - GAP))}${' '.repeat(GAP)}${inLines(value, { width: context.look.width, indent })}\n`);
+  }
 };
 
 export const printJson = (context: Context, value: unknown): void => context.print(`${JSON.stringify(value, null, 2)}\n`);
@@ -104,7 +107,7 @@ export const printTable = async <T extends object>(
       align: NUMERIC.has(kind) ? 'right' : 'left',
       flexible,
       dispensable,
-      cells: rows.map((row) => cellText(row[field], kind)),
+      cells: kind === 'usd' ? sameDecimals(rows.map((row) => cellText(row[field], kind))) : rows.map((row) => cellText(row[field], kind)),
       paint: (text, row) => paint.value({ text, kind, raw: rows[row]?.[field] }),
     };
   });
@@ -129,7 +132,7 @@ const printGrid = async (context: Context, grid: readonly GridColumn[]): Promise
   // Blanks at the end of a line would wrap on a terminal that is exactly as wide as the table.
   context.print(table.toString().replace(/[ ]+$/gm, '').concat('\n'));
   if (hidden.length > 0) {
-    context.tell(`${hidden.join(', ')} did not fit into ${context.look.width} columns: see them with -o json or -o csv`);
+    context.tell(`${hidden.join(', ')} did not fit into ${context.look.width} columns: see them with '| less -S', -o json or -o csv`);
   }
 };
 
@@ -150,41 +153,6 @@ const NO_BORDERS = {
   'right-mid': '',
   middle: ' '.repeat(GAP),
 };
-
-interface Fitted {
-  readonly columns: readonly GridColumn[];
-  /** null: as wide as its content. */
-  readonly widths: (number | null)[];
-  readonly hidden: readonly string[];
-}
-
-/** First the flexible columns shrink, then the dispensable ones go; what is left may be too wide, but is whole. */
-const fitted = (grid: readonly GridColumn[], width: number | undefined): Fitted => {
-  let columns = [...grid];
-  const hidden: string[] = [];
-  for (;;) {
-    const widths = columns.map(naturalWidth);
-    const excess = width === undefined ? 0 : sum(widths) + GAP * (columns.length - 1) - width;
-    if (excess <= 0) return { columns, widths: columns.map(() => null), hidden };
-    const slack = columns.map(({ flexible }, i) => (flexible ? Math.max(0, (widths[i] ?? 0) - MIN_FLEXIBLE_WIDTH) : 0));
-    const most = Math.max(0, ...columns.map(({ dispensable }) => dispensable));
-    if (sum(slack) >= excess || most === 0) return { columns, widths: shrunk(widths, slack, excess), hidden };
-    hidden.push(...columns.filter(({ dispensable }) => dispensable === most).map(({ header }) => header));
-    columns = columns.filter(({ dispensable }) => dispensable !== most);
-  }
-};
-
-/** Takes the excess from the columns that have slack, each in proportion to it. */
-const shrunk = (widths: readonly number[], slack: readonly number[], excess: number): (number | null)[] => {
-  const total = sum(slack);
-  const share = total === 0 ? 0 : Math.min(1, excess / total);
-  return widths.map((width, i) => (slack[i] ? width - Math.ceil(slack[i] * share) : null));
-};
-
-const naturalWidth = ({ header, cells }: GridColumn): number =>
-  cells.reduce((most, cell) => Math.max(most, [...cell].length), header.length);
-
-const sum = (numbers: readonly number[]): number => numbers.reduce((total, n) => total + n, 0);
 
 const kindOf = <T>(shape: Shape<T>, field: keyof T & string): Kind => shape[field] ?? 'text';
 
@@ -207,6 +175,21 @@ export const cellText = (value: unknown, kind: Kind): string => {
     case 'count':
       return oneLine(String(value));
   }
+};
+
+/** As many decimals in each as the one with the most has, so that in a column point stands under point. */
+const sameDecimals = (cells: readonly string[]): string[] => {
+  const decimalsOf = (cell: string): number => cell.length - 1 - cell.indexOf('.');
+  const amounts = cells.filter((cell) => cell.includes('.'));
+  const most = Math.max(0, ...amounts.map(decimalsOf));
+  return cells.map((cell) => (cell.includes('.') ? cell.padEnd(cell.length + most - decimalsOf(cell), '0') : cell));
+};
+
+/** Amounts that stand under each other. */
+export const usdColumn = (values: readonly unknown[]): string[] => {
+  const cells = sameDecimals(values.map(usdText));
+  const widest = Math.max(...cells.map((cell) => cell.length));
+  return cells.map((cell) => cell.padStart(widest));
 };
 
 /** Dollars of the wire for people, exact: `$1,234.56`. */

@@ -23,6 +23,7 @@ const NEEDS = {
     isThere: () => succeeds('python3', ['-m', 'pip', '--version']),
     mend: 'Python 3 with venv and pip (Debian: apt-get install python3-venv)',
   },
+  terminal: { isThere: () => succeeds('script', ['--version']), mend: 'script of util-linux (Debian: apt-get install bsdutils)' },
   curl: { isThere: () => succeeds('curl', ['--version']), mend: 'curl (Debian: apt-get install curl)' },
 };
 
@@ -36,6 +37,8 @@ const TIERS = [
   // Templates and bundles of what is deployed. One test asks for Java too, and one for Python.
   { name: 'infra', run: () => vitest('infra', ['test/infra']), needs: ['java'] },
   { name: 'cli', run: () => vitest('cli', ['test/cli']), needs: [] },
+  // What every command prints, and how it looks on a terminal.
+  { name: 'golden', run: () => vitest('golden', ['test/golden']), needs: ['terminal'] },
   { name: 'agent', run: () => vitest('agent', ['test/agent']), needs: [] },
   { name: 'local', run: () => vitest('local', ['test/local']), needs: ['java', 'curl'] },
   { name: 'contract', run: () => vitest('contract', ['test/contract']), needs: ['java'] },

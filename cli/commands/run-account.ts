@@ -11,10 +11,11 @@ import {
   readLimit,
   readUsd,
   readUsdFromZero,
+  wordsOr,
 } from '#cli/commands/values';
 import type { Context } from '#cli/context';
 import { CommandError, EXIT, type ExitCode, usageError } from '#cli/exit';
-import { type Column, cellText, printCsv, printJson, printList, printPairs, type Shape, usdText } from '#cli/render';
+import { type Column, cellText, printCsv, printJson, printList, printPairs, type Shape, usdColumn, usdText } from '#cli/render';
 import { toUsd } from '#domain/money';
 
 /** An account, named bare or by --account. */
@@ -59,14 +60,14 @@ const SHAPE: Shape<AccountAnswer> = {
 
 const COLUMNS: readonly Column<AccountAnswer>[] = [
   { field: 'account', header: 'ACCOUNT' },
-  { field: 'name', header: 'NAME', flexible: true },
+  { field: 'name', header: 'NAME', flexible: true, dispensable: 1 },
   { field: 'budget_limit', header: 'LIMIT' },
   { field: 'budget_used', header: 'USED' },
   { field: 'budget_held', header: 'HELD' },
   { field: 'budget_available', header: 'AVAILABLE' },
-  { field: 'status', header: 'STATUS', dispensable: 1 },
-  { field: 'start_date', header: 'START', dispensable: 2 },
-  { field: 'end_date', header: 'END', dispensable: 2 },
+  { field: 'status', header: 'STATUS', dispensable: 2 },
+  { field: 'start_date', header: 'START', dispensable: 3 },
+  { field: 'end_date', header: 'END', dispensable: 3 },
 ];
 
 const STATUSES = ['active', 'suspended', 'closed'];
@@ -154,7 +155,8 @@ const book = async (context: Context, options: DepositFields, sign: 1 | -1): Pro
   const depositId = options.depositId ?? context.newId();
   const api = await context.api();
   // Before the request: whoever loses the answer needs the id to ask again without booking twice.
-  if (options.depositId === undefined) context.tell(`deposit id ${depositId}: repeat with --deposit-id ${depositId} if this is cut short`);
+  if (options.depositId === undefined)
+    context.tell(`if this is cut short, repeat it with --deposit-id ${depositId}, and it is booked once`);
   const body = { amount: sign * amount, deposit_id: depositId, ...given({ note: options.note }) };
   const booked = await api.request('deposit', { path: { account }, body }).catch((error: unknown) => {
     if (!(error instanceof CommandError) || error.exitCode !== EXIT.unreachable) throw error;
@@ -176,7 +178,7 @@ const accountIn = ({ bare, account }: AccountNamed): string =>
 const dollars = (flag: string, value: string, read: (typed: Given) => bigint): number => toUsd(read({ flag, value }));
 
 const readStatus = ({ flag, value }: Given): string => {
-  if (!STATUSES.includes(value)) throw usageError(`${flag} '${value}': must be ${STATUSES.join(', ')}`);
+  if (!STATUSES.includes(value)) throw usageError(`${flag} '${value}': must be ${wordsOr(STATUSES)}`);
   return value;
 };
 
@@ -191,21 +193,22 @@ const printAccount = async (context: Context, account: AccountAnswer): Promise<E
   return EXIT.ok;
 };
 
-const pairsOf = (account: AccountAnswer): [string, string][] => [
-  ['Account', cellText(account.account, 'text')],
-  ['Name', cellText(account.name, 'text')],
-  ['Description', cellText(account.description, 'text')],
-  ['Limit', usdText(account.budget_limit)],
-  ['Used', usdText(account.budget_used)],
-  [
-    'Held',
-    `${usdText(account.budget_held)}${account.budget_unconfirmed > 0 ? ` (${usdText(account.budget_unconfirmed)} not yet confirmed)` : ''}`,
-  ],
-  ['Available', usdText(account.budget_available)],
-  ['Status', cellText(account.status, 'text')],
-  ['Start', cellText(account.start_date, 'text')],
-  ['End', cellText(account.end_date, 'text')],
-  ['Version', cellText(account.version, 'count')],
-  ['Created', cellText(account.created_at, 'time')],
-  ['Updated', cellText(account.updated_at, 'time')],
-];
+const pairsOf = (account: AccountAnswer): [string, string][] => {
+  const { budget_limit, budget_used, budget_held, budget_available, budget_unconfirmed } = account;
+  const [limit = '', used = '', held = '', available = ''] = usdColumn([budget_limit, budget_used, budget_held, budget_available]);
+  return [
+    ['Account', cellText(account.account, 'text')],
+    ['Name', cellText(account.name, 'text')],
+    ['Description', cellText(account.description, 'text')],
+    ['Limit', limit],
+    ['Used', used],
+    ['Held', `${held}${budget_unconfirmed > 0 ? ` (${usdText(budget_unconfirmed)} not yet confirmed)` : ''}`],
+    ['Available', available],
+    ['Status', cellText(account.status, 'text')],
+    ['Start', cellText(account.start_date, 'text')],
+    ['End', cellText(account.end_date, 'text')],
+    ['Version', cellText(account.version, 'count')],
+    ['Created', cellText(account.created_at, 'time')],
+    ['Updated', cellText(account.updated_at, 'time')],
+  ];
+};

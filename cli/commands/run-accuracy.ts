@@ -1,5 +1,5 @@
 import type { AccuracyAnswer } from '#cli/api-client';
-import { readUsageOptions, UNKNOWN, type UsageOptions } from '#cli/commands/run-usage';
+import { periodText, readUsageOptions, UNKNOWN, type UsageOptions } from '#cli/commands/run-usage';
 import { readShare } from '#cli/commands/values';
 import type { Context } from '#cli/context';
 import { EXIT, type ExitCode } from '#cli/exit';
@@ -78,7 +78,7 @@ const printAccuracy = async (context: Context, accuracy: AccuracyAnswer, by: Usa
 
 /** What the columns mean with these numbers in them: a suggestion is worth as much as the holds that it comes from. */
 const wordsOf = ({ total, from, to, risk, min_holds }: AccuracyAnswer): string[] => [
-  `holds closed from ${from} until before ${to}, UTC, that used something; OVER used more than was held for them`,
+  `holds closed ${periodText({ from, to })}, that used something; OVER used more than was held for them`,
   ...(total.unspent_holds === 0 ? [] : [`${total.unspent_holds} more used nothing of the ${usdText(total.unspent_held)} held for them`]),
   total.suggested_hold_percentage === null
     ? `nothing is suggested of fewer than ${min_holds} holds, nor where more than ${percent(risk)} cost ten times their estimate`

@@ -63,7 +63,8 @@ export const runAudit = async (context: Context, options: AuditOptions): Promise
   const { differences } = audit;
   if (differences.length === 0) return EXIT.ok;
   if (options.repair !== true) {
-    context.complain(`${counted(differences.length, 'difference')} between what is stored and what the ledger says`);
+    const mend = differences.every(isOfItem) ? '' : "; 'asbb audit --repair' sets the columns of accounts to what it says";
+    context.complain(`${counted(differences.length, 'difference')} between what is stored and what the ledger says${mend}`);
     return EXIT.failed;
   }
   const left = differences.filter(({ repaired }) => repaired !== true);
@@ -116,8 +117,11 @@ const printAudit = async (context: Context, { accounts, entries, differences }: 
   ]);
   if (differences.length === 0) return;
   context.print('\n');
-  const columns = differences.some(({ repaired }) => repaired !== undefined) ? [...COLUMNS, REPAIRED] : COLUMNS;
-  await printTable(context, { shape: TABLE_SHAPE, columns, rows: differences.map(rowOf) });
+  const all = differences.some(({ repaired }) => repaired !== undefined) ? [...COLUMNS, REPAIRED] : COLUMNS;
+  const rows = differences.map(rowOf);
+  // Most are of accounts, and of those neither a hold nor a run is to be told.
+  const columns = all.filter(({ field }) => rows.some((row) => row[field] !== '-'));
+  await printTable(context, { shape: TABLE_SHAPE, columns, rows });
 };
 
 const rowOf = (difference: Difference): Row => {

@@ -1,5 +1,5 @@
 import { readAll } from '#cli/api-client';
-import { readId, readLimit } from '#cli/commands/values';
+import { inFlags, readId, readLimit } from '#cli/commands/values';
 import type { Context } from '#cli/context';
 import { EXIT, type ExitCode } from '#cli/exit';
 import { type Column, printList, printSheet, type Shape } from '#cli/render';
@@ -38,7 +38,9 @@ export const runClusterSet = async (context: Context, { name, principals }: { na
   const cluster = readId({ flag: 'cluster', value: name });
   const arns = principals.split(',').flatMap((arn) => arn.trim() || []);
   const api = await context.api();
-  const value = await api.request('namePrincipals', { path: { cluster }, body: { principals: arns } });
+  const value = await api
+    .request('namePrincipals', { path: { cluster }, body: { principals: arns } })
+    .catch(inFlags({ principals: '--principals' }));
   await printSheet(context, { shape: SHAPE, labels: LABELS, value });
   return EXIT.ok;
 };

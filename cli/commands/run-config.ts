@@ -45,7 +45,8 @@ export const runConfigValidate = async (context: Context, { file }: { file: stri
   if (file === '') throw usageError('the file has no name');
   const { files } = file === undefined ? await context.config() : loadConfig({ explicit: file, usual: [] });
   const rows = files.map((each) => ({ file: each, valid: true }));
-  await printList(context, { key: 'files', shape: { file: 'text', valid: 'flag' }, columns: VALIDATED, rows });
+  if (files.length > 0 || context.format !== 'table')
+    await printList(context, { key: 'files', shape: { file: 'text', valid: 'flag' }, columns: VALIDATED, rows });
   if (files.length === 0) context.tell("there is no configuration, so the defaults hold: write one with 'asbb config init'");
   return EXIT.ok;
 };

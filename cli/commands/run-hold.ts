@@ -1,5 +1,5 @@
 import { type ApiClient, type HoldAnswer, type HoldDetailAnswer, type Listed, readAll } from '#cli/api-client';
-import { given, ifGiven, readAccount, readHoldId, readId, readLimit } from '#cli/commands/values';
+import { given, ifGiven, readAccount, readHoldId, readId, readLimit, wordsOr } from '#cli/commands/values';
 import type { Context } from '#cli/context';
 import { EXIT, type ExitCode, usageError } from '#cli/exit';
 import { type Column, printJson, printList, printPairs, printSheet, printTable, type Shape } from '#cli/render';
@@ -41,15 +41,18 @@ const COLUMNS: readonly Column<HoldAnswer>[] = [
   { field: 'hold_id', header: 'HOLD' },
   { field: 'state', header: 'STATE' },
   { field: 'amount', header: 'AMOUNT' },
-  { field: 'used', header: 'USED' },
+  { field: 'used', header: 'USED', dispensable: 1 },
   { field: 'job_id', header: 'JOB' },
-  { field: 'account', header: 'ACCOUNT', dispensable: 1 },
-  { field: 'user', header: 'USER', dispensable: 2 },
-  { field: 'partition', header: 'PARTITION', dispensable: 3 },
-  { field: 'cluster', header: 'CLUSTER', dispensable: 4 },
-  { field: 'created_at', header: 'CREATED', dispensable: 5 },
-  { field: 'expires_at', header: 'EXPIRES', dispensable: 6 },
+  { field: 'account', header: 'ACCOUNT', dispensable: 2 },
+  { field: 'user', header: 'USER', dispensable: 3 },
+  { field: 'partition', header: 'PARTITION', dispensable: 4 },
+  { field: 'cluster', header: 'CLUSTER', dispensable: 5 },
+  { field: 'created_at', header: 'CREATED', dispensable: 6 },
+  { field: 'expires_at', header: 'EXPIRES', dispensable: 7 },
 ];
+
+/** Whoever asked for the holds of one account knows which. */
+const FIRST_TO_GO = 9;
 
 const LABELS = [
   ['hold_id', 'Hold'],
@@ -106,10 +109,13 @@ const STATES = ['open', 'settled', 'released', 'expired'];
 export const runHoldList = async (context: Context, options: HoldListOptions): Promise<ExitCode> => {
   const limit = readLimit(options.limit);
   if (options.state !== undefined && !STATES.includes(options.state)) {
-    throw usageError(`--state '${options.state}': must be ${STATES.join(', ')}`);
+    throw usageError(`--state '${options.state}': must be ${wordsOr(STATES)}`);
   }
-  const listed = await (options.account === undefined ? ofCluster(context, options, limit) : ofAccount(context, options, limit));
-  await printList(context, { key: 'holds', shape: SHAPE, columns: COLUMNS, ...listed });
+  const isOfAccount = options.account !== undefined;
+  const listed = await (isOfAccount ? ofAccount(context, options, limit) : ofCluster(context, options, limit));
+  const known = isOfAccount ? 'account' : 'cluster';
+  const columns = COLUMNS.map((column) => (column.field === known ? { ...column, dispensable: FIRST_TO_GO } : column));
+  await printList(context, { key: 'holds', shape: SHAPE, columns, ...listed });
   return EXIT.ok;
 };
 

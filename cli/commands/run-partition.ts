@@ -1,6 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { type PartitionAnswer, readAll } from '#cli/api-client';
-import { type Given, given, ifGiven, readCount, readId, readLimit, readMemory, readUsdFromZero, readWallTime } from '#cli/commands/values';
+import {
+  type Given,
+  given,
+  ifGiven,
+  inFlags,
+  readCount,
+  readId,
+  readLimit,
+  readMemory,
+  readUsdFromZero,
+  readWallTime,
+} from '#cli/commands/values';
 import type { Context } from '#cli/context';
 import { EXIT, type ExitCode, usageError } from '#cli/exit';
 import { type Column, printCsv, printJson, printList, printSheet, type Shape } from '#cli/render';
@@ -112,6 +123,9 @@ const FLAGS = [
   'writeOffNodeFailures',
 ] as const satisfies readonly (keyof PartitionSetOptions)[];
 
+/** What is not for free must not be let in as if it were. */
+const WITHOUT_PRICE = 'until there is one its jobs are refused, unless --unpriced flat --flat-rate says what a node costs';
+
 export const runPartitionList = async (context: Context, options: { limit?: string }): Promise<ExitCode> => {
   const limit = readLimit(options.limit);
   const api = await context.api();
@@ -136,7 +150,12 @@ export const runPartitionSet = async (context: Context, options: PartitionSetOpt
   if (file !== undefined && flags.length > 0) throw usageError('give the model either as --file or as flags, not both');
   const body = file === undefined ? modelOf(options) : await modelIn(file);
   const api = await context.api();
-  return printPartition(context, await api.request('putPartition', { path: { partition }, body }));
+  const asked = api.request('putPartition', { path: { partition }, body });
+  const stored = await (file === undefined ? asked.catch(inFlags({ instance_types: '--types', region: '--region' })) : asked);
+  await printPartition(context, stored);
+  if (stored.price_per_node_hour === null)
+    context.tell(`no price is known of ${stored.instance_types.join(',')} in ${stored.region}: ${WITHOUT_PRICE}`);
+  return EXIT.ok;
 };
 
 export const runPartitionDelete = async (context: Context, { name }: { name: string }): Promise<ExitCode> => {

@@ -4,7 +4,7 @@ import { type QuotedJob, quotedJob } from '#cli/commands/quote-job';
 import { given, ifGiven, readId } from '#cli/commands/values';
 import { type Context, textOf } from '#cli/context';
 import { CommandError, EXIT, type ExitCode, oneLine, usageError } from '#cli/exit';
-import { cellText, painters, printCsv, printJson, printPairs, printTable, type Shape, usdText } from '#cli/render';
+import { cellText, painters, printCsv, printJson, printPairs, printTable, type Shape, usdColumn, usdText } from '#cli/render';
 import { MAX_SCRIPT_BYTES, mergeOptions, readSbatchScript, type ScriptOptions } from '#cli/sbatch-script';
 import { formatUsd, type MicroUsd, parseUsd, toUsd } from '#domain/money';
 
@@ -161,7 +161,7 @@ const print = async (context: Context, components: readonly Component[]): Promis
 };
 
 const printVerdict = async (context: Context, verdict: VerdictAnswer, job: QuotedJob): Promise<void> => {
-  const { estimate, account } = verdict.details;
+  const { estimate } = verdict.details;
   const paint = await painters(context);
   await printPairs(context, [
     ['Verdict', verdict.available ? paint.good('fits') : paint.bad('refused')],
@@ -175,10 +175,10 @@ const printVerdict = async (context: Context, verdict: VerdictAnswer, job: Quote
   await printTable(context, { shape: ITEM_SHAPE, columns: ITEM_COLUMNS, rows: estimate.line_items });
   context.print('\n');
   const range = estimate.low === estimate.high ? '' : ` (from ${usdText(estimate.low)} to ${usdText(estimate.high)})`;
+  const amounts = amountsOf(verdict);
+  const written = usdColumn(amounts.map(([, amount]) => amount));
   await printPairs(context, [
-    ['Estimate', `${usdText(verdict.estimated_cost)}${range}`],
-    ['Hold', usdText(verdict.hold_amount)],
-    ...budgetPairs(verdict, account),
+    ...amounts.map(([label], i): Pair => [label, `${written[i]}${label === 'Estimate' ? range : ''}`]),
     ...fitsPairs(verdict),
   ]);
 };
@@ -186,11 +186,16 @@ const printVerdict = async (context: Context, verdict: VerdictAnswer, job: Quote
 type Pair = [string, string];
 
 /** An admitted quote answers the account less this hold, a refused one the account as it is. */
-const budgetPairs = (verdict: VerdictAnswer, account: VerdictAnswer['details']['account']): Pair[] => {
-  const unconfirmed: Pair[] = account.budget_unconfirmed > 0 ? [['Unconfirmed', usdText(account.budget_unconfirmed)]] : [];
-  if (verdict.available) return [['Left after it', usdText(verdict.budget_remaining)]];
-  const shortfall: Pair[] = verdict.shortfall === undefined ? [] : [['Short by', usdText(verdict.shortfall)]];
-  return [['Available', usdText(account.budget_available)], ...shortfall, ...unconfirmed];
+const amountsOf = (verdict: VerdictAnswer): [string, number][] => {
+  const { budget_available, budget_unconfirmed } = verdict.details.account;
+  const price: [string, number][] = [
+    ['Estimate', verdict.estimated_cost],
+    ['Hold', verdict.hold_amount],
+  ];
+  if (verdict.available) return [...price, ['Left after it', verdict.budget_remaining]];
+  const shortfall: [string, number][] = verdict.shortfall === undefined ? [] : [['Short by', verdict.shortfall]];
+  const unconfirmed: [string, number][] = budget_unconfirmed > 0 ? [['Unconfirmed', budget_unconfirmed]] : [];
+  return [...price, ['Available', budget_available], ...shortfall, ...unconfirmed];
 };
 
 const fitsPairs = (verdict: VerdictAnswer): Pair[] => offerFlags(verdict).map((flag, i) => [i === 0 ? 'Would fit with' : '', flag]);

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { SettlementAnswer } from '#cli/api-client';
 import { parseAsbxCost } from '#cli/commands/asbx-cost';
-import { given, ifGiven, readAccount, readCount, readElapsed, readHoldId, readId, readUsdFromZero } from '#cli/commands/values';
+import { given, ifGiven, inFlags, readAccount, readCount, readElapsed, readHoldId, readId, readUsdFromZero } from '#cli/commands/values';
 import type { Context } from '#cli/context';
 import { EXIT, type ExitCode, usageError } from '#cli/exit';
 import { printSheet, type Shape } from '#cli/render';
@@ -53,7 +53,9 @@ export const runReconcile = async (context: Context, options: ReconcileOptions):
   const cluster = body.cluster ?? (body.job_id === undefined ? undefined : (await context.config()).slurm.cluster);
   if (body.hold_id === undefined && cluster === undefined) throw usageError('on which cluster was the job? Name it with --cluster');
   const api = await context.api();
-  const settled = await api.request('reconcile', { body: { ...body, ...given({ cluster }) } });
+  const settled = await api
+    .request('reconcile', { body: { ...body, ...given({ cluster }) } })
+    .catch(inFlags({ run_id: '--run-id', tasks: '--tasks', state: '--state' }));
   await printSheet(context, { shape: SHAPE, labels: LABELS, value: settled });
   return EXIT.ok;
 };

@@ -12,7 +12,8 @@ const STDIN = '-';
 /** The plugin's line has at most some 1,000 characters; of a longer one only the beginning is kept. */
 const MAX_LINE = 8192;
 
-type Row = Omit<ShadowRow, 'cost' | 'hold'> & { readonly cost: string; readonly hold: string };
+/** Null: there is none. */
+type Row = Omit<ShadowRow, 'reason' | 'cost' | 'hold'> & Readonly<Record<'reason' | 'cost' | 'hold', string | null>>;
 
 const SHAPE: Shape<Row> = { account: 'text', would: 'text', reason: 'text', jobs: 'count', cost: 'usd', hold: 'usd' };
 const COLUMNS: readonly Column<Row>[] = [
@@ -56,38 +57,50 @@ async function* linesOf(stream: AsyncIterable<Buffer | string>, file: string): A
       yield* lines;
     }
   } catch (error) {
-    throw usageError(`cannot read ${file}: ${(error as Error).message}; name slurmctld's log (SlurmctldLogFile of slurm.conf)`, {
-      cause: error,
-    });
+    throw usageError(
+      `cannot read ${file} (${(error as NodeJS.ErrnoException).code ?? (error as Error).message}): name slurmctld's log (SlurmctldLogFile of slurm.conf)`,
+      {
+        cause: error,
+      },
+    );
   }
   if (rest !== '') yield rest;
 }
 
 const printReport = async (context: Context, sum: ShadowTally): Promise<void> => {
-  const rows = sum.rows.map((row): Row => ({ ...row, cost: formatUsdPlain(row.cost), hold: formatUsdPlain(row.hold) }));
+  const rows = sum.rows.map(rowOf);
   if (context.format === 'json') {
-    const examples = sum.examples.map((line) => ({
-      ...line,
-      cost: Number(formatUsdPlain(line.cost)),
-      hold: Number(formatUsdPlain(line.hold)),
-    }));
-    return printJson(context, {
-      ...sum,
-      rows: rows.map((row) => ({ ...row, cost: Number(row.cost), hold: Number(row.hold) })),
-      examples,
-    });
+    const inNumbers = <T extends { cost: string | null; hold: string | null }>(row: T) => ({ ...row, ...numbersOf(row) });
+    const examples = sum.examples.map((line) => inNumbers({ ...line, cost: formatUsdPlain(line.cost), hold: formatUsdPlain(line.hold) }));
+    return printJson(context, { ...sum, rows: rows.map(inNumbers), examples });
   }
   if (context.format === 'csv') await printCsv(context, { shape: SHAPE, rows });
   else if (rows.length > 0) await printTable(context, { shape: SHAPE, columns: COLUMNS, rows });
   for (const line of wordsOf(sum, context.format === 'table')) context.tell(line);
 };
 
+/** What the API did not answer has no price: to call it free would be untrue. */
+const rowOf = ({ cost, hold, reason, ...row }: ShadowRow): Row => ({
+  ...row,
+  reason: reason === '-' ? null : reason,
+  ...(row.would.startsWith('fail_') ? { cost: null, hold: null } : { cost: formatUsdPlain(cost), hold: formatUsdPlain(hold) }),
+});
+
+const numbersOf = ({ cost, hold }: { cost: string | null; hold: string | null }) => ({
+  cost: cost === null ? null : Number(cost),
+  hold: hold === null ? null : Number(hold),
+});
+
+const counted = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
+
 const wordsOf = (sum: ShadowTally, withExamples: boolean): string[] => [
   sum.jobs === 0
     ? "no line of shadow mode is in there: is Enforce=no in asbb.conf, and is this slurmctld's log?"
-    : `${sum.refused} of ${sum.jobs} jobs would have been refused${sum.from === null ? '' : `, ${sum.from} to ${sum.to}`}; nothing is held in shadow mode, so enforced it may be more`,
-  ...(sum.unanswered === 0 ? [] : [`the API did not answer for ${sum.unanswered} jobs: mend that before you enforce ('asbb doctor')`]),
-  ...(sum.unreadable === 0 ? [] : [`${sum.unreadable} lines of shadow mode were torn and are not counted`]),
+    : `${sum.refused} of ${counted(sum.jobs, 'job')} would have been refused${sum.from === null ? '' : `, ${sum.from} to ${sum.to}`}; nothing is held in shadow mode, so enforced it may be more`,
+  ...(sum.unanswered === 0
+    ? []
+    : [`the API did not answer for ${counted(sum.unanswered, 'job')}: mend that before you enforce ('asbb doctor')`]),
+  ...(sum.unreadable === 0 ? [] : [`${counted(sum.unreadable, 'line')} of shadow mode not counted, because torn`]),
   ...(withExamples
     ? sum.examples.map(
         ({ user, account, partition, cost, message }) => `${user} ${account} ${partition} ${usdText(formatUsdPlain(cost))}: ${message}`,

@@ -1,6 +1,6 @@
 import { type EntryAnswer, readAll } from '#cli/api-client';
 import { oneOf } from '#cli/commands/command';
-import { ifGiven, readAccount, readInstant, readLimit } from '#cli/commands/values';
+import { ifGiven, readAccount, readLimit, readTime } from '#cli/commands/values';
 import type { Context } from '#cli/context';
 import { EXIT, type ExitCode } from '#cli/exit';
 import { type Column, printList, type Shape } from '#cli/render';
@@ -36,23 +36,24 @@ const COLUMNS: readonly Column<EntryAnswer>[] = [
   { field: 'type', header: 'TYPE' },
   { field: 'amount', header: 'AMOUNT' },
   { field: 'available_delta', header: 'AVAILABLE' },
-  { field: 'held_delta', header: 'HELD' },
-  { field: 'used_delta', header: 'USED' },
-  { field: 'limit_delta', header: 'LIMIT', dispensable: 1 },
-  { field: 'job_id', header: 'JOB', dispensable: 2 },
-  { field: 'user', header: 'USER', dispensable: 3 },
-  { field: 'hold_id', header: 'HOLD', dispensable: 5 },
-  { field: 'note', header: 'NOTE', flexible: true, dispensable: 4 },
+  { field: 'held_delta', header: 'HELD', dispensable: 2 },
+  { field: 'used_delta', header: 'USED', dispensable: 1 },
+  { field: 'limit_delta', header: 'LIMIT', dispensable: 3 },
+  { field: 'job_id', header: 'JOB', dispensable: 4 },
+  { field: 'user', header: 'USER', dispensable: 5 },
+  { field: 'hold_id', header: 'HOLD', dispensable: 7 },
+  { field: 'note', header: 'NOTE', flexible: true, dispensable: 6 },
 ];
 
 export const runTransactionsList = async (context: Context, options: TransactionsOptions): Promise<ExitCode> => {
   const named = oneOf('account', { bare: options.bare, option: options.account, flag: '-A' });
   const account = readAccount({ flag: '--account', value: named });
-  const time = { from: ifGiven('--from', options.from, readInstant), to: ifGiven('--to', options.to, readInstant) };
+  const time = (flag: string, value: string | undefined) => ifGiven(flag, value, (each) => readTime({ ...each, now: context.now() }));
+  const period = { from: time('--from', options.from), to: time('--to', options.to) };
   const limit = readLimit(options.limit);
   const api = await context.api();
   const listed = await readAll(async (page) => {
-    const { transactions, cursor } = await api.request('listTransactions', { path: { account }, query: { ...time, ...page } });
+    const { transactions, cursor } = await api.request('listTransactions', { path: { account }, query: { ...period, ...page } });
     return { rows: transactions, cursor };
   }, limit);
   await printList(context, { key: 'transactions', shape: SHAPE, columns: COLUMNS, ...listed });

@@ -1,5 +1,5 @@
 import type { UsageAnswer } from '#cli/api-client';
-import { given, ifGiven, readAccount, readId, readTime } from '#cli/commands/values';
+import { given, ifGiven, readAccount, readId, readTime, wordsOr } from '#cli/commands/values';
 import type { Context } from '#cli/context';
 import { EXIT, type ExitCode, usageError } from '#cli/exit';
 import { type Column, printCsv, printJson, printTable, type Shape } from '#cli/render';
@@ -57,9 +57,17 @@ export const readUsageOptions = (context: Context, options: UsageOptions) => {
   return { account, by, query };
 };
 
+/** Nothing is read of days that have not come yet, so an answer about them ends before it begins. */
+export const periodText = ({ from, to }: { from: string | null; to: string | null }): string => {
+  if (from === null || to === null) return 'of no day, because nothing is booked yet';
+  return from < to
+    ? `from ${from} until before ${to}, UTC`
+    : `from ${from} on, which has not come yet: what is known ends before ${to}, UTC`;
+};
+
 const readBy = (by: string | undefined): UsageBy | undefined => {
   const known = USAGE_KEYS.find((each) => each === by);
-  if (by !== undefined && known === undefined) throw usageError(`--by '${by}': must be ${USAGE_KEYS.join(', ')}`);
+  if (by !== undefined && known === undefined) throw usageError(`--by '${by}': must be ${wordsOr(USAGE_KEYS)}`);
   return known;
 };
 
@@ -75,5 +83,5 @@ const printUsage = async (context: Context, usage: UsageAnswer, by: UsageBy): Pr
   ];
   const rows = [...usage.rows, { ...usage.total, key: 'TOTAL' }].map(tableRow);
   await printTable(context, { shape: SHAPE, columns, rows });
-  context.tell(`from ${usage.from} until before ${usage.to}, UTC`);
+  context.tell(periodText(usage));
 };

@@ -20,8 +20,8 @@ const listCommand = (shell: Shell): Command =>
   })
     .argument('[account]', 'Slurm account')
     .addOption(accountOption())
-    .option('-S, --from <time>', 'from this date or UTC time on')
-    .option('-E, --to <time>', 'until before this date or UTC time')
+    .option('-S, --from <time>', 'from then on: 2026-11-23, 2026-11-23T15:00:00Z, 1123, today, now-7days (default: all)')
+    .option('-E, --to <time>', 'until before then (default: now)')
     .addOption(limitOption())
     .action((bare: string | undefined, options: TransactionsOptions, command: Command) =>
       shell.run(command, async (context) =>

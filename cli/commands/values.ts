@@ -1,4 +1,5 @@
 // Values as people type them. A wrong one ends the command before anything is asked of the API, and the sentence names its flag.
+import { ApiError } from '#cli/api-client';
 import { usageError } from '#cli/exit';
 import { MAX_COUNT } from '#contract/limits';
 import { parseAccountName } from '#domain/account';
@@ -22,11 +23,19 @@ const through = <T>({ flag, value }: Given, parse: (value: string) => T): T => {
     return parse(value);
   } catch (error) {
     if (!(error instanceof BudgetError)) throw error;
-    throw usageError(`${flag} '${value}': ${error.message.replace(/^\w+: /, '').replace(/^[A-Z]/, (letter) => letter.toLowerCase())}`, {
-      cause: error,
-    });
+    throw usageError(`${flag} '${value}': ${sentenceOf(error)}`, { cause: error });
   }
 };
+
+/** Without the name that the wire has for it, and as the middle of a sentence of ours. */
+const sentenceOf = ({ message }: BudgetError): string =>
+  message
+    .replace(/^\w+: /, '')
+    .replace(/^[A-Z]/, (letter) => letter.toLowerCase())
+    .replace(/\.$/, '');
+
+/** `a, b or c`. */
+export const wordsOr = (words: readonly string[]): string => `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 
 const matching = (given: Given, { pattern, problem }: { pattern: RegExp; problem: string }): string => {
   if (!pattern.test(given.value)) throw usageError(`${given.flag} '${given.value}': ${problem}`);
@@ -55,7 +64,10 @@ const PARTITIONS = {
 };
 export const readPartitions = (given: Given): string => matching(given, PARTITIONS);
 
-const UUID = { pattern: /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, problem: 'is no hold id, which is a UUID' };
+const UUID = {
+  pattern: /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+  problem: "is no hold id, which is a UUID: see 'asbb hold list -A ACCOUNT', or the job's AdminComment in 'scontrol show job'",
+};
 /** A job's `admin_comment` has the id as `asbb:<hold_id>`, so that is how people find it. */
 export const readHoldId = ({ flag, value }: Given): string => matching({ flag, value: value.replace(/^asbb:/, '') }, UUID).toLowerCase();
 
@@ -92,7 +104,9 @@ export const readDateOrNone = (given: Given): string | null => (given.value === 
 export const readInstant = ({ flag, value }: Given): string => {
   const isInstant = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?Z$/.test(value) && !Number.isNaN(Date.parse(value));
   if (!isDate(value) && !(isInstant && isDate(value.slice(0, 10)))) {
-    throw usageError(`${flag} '${value}': must be a date like 2026-11-23, or a time in UTC like 2026-11-23T15:00:00Z`);
+    throw usageError(
+      `${flag} '${value}': must be a time as sacct takes it, in UTC: 2026-11-23, 2026-11-23T15:00:00Z, 1123, today or now-7days`,
+    );
   }
   return value;
 };
@@ -184,6 +198,16 @@ export const readElapsed = (given: Given): number => {
     throw usageError(`${given.flag} '${given.value}': must be seconds, or [D-]HH:MM:SS as sacct prints it`);
   return through(given, parseWallTime) ?? 0;
 };
+
+/** For a request that fails: the API names its field, and whoever typed a flag is told of the flag. */
+export const inFlags =
+  (flags: Readonly<Record<string, string>>) =>
+  (error: unknown): never => {
+    const [, field = '', problem] = error instanceof ApiError ? (/^(\w+)(?:\.\d+)?: (.*)$/s.exec(error.message) ?? []) : [];
+    const flag = flags[field];
+    if (flag === undefined || !(error instanceof ApiError)) throw error;
+    throw new ApiError(error.status, error.code, error.exitCode, `${flag} ${problem}`, { cause: error });
+  };
 
 /** The same fields without those that nobody gave. */
 export const given = <T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>

@@ -56,8 +56,8 @@ describe('account list', () => {
     expect(machine.out()).toBe(
       [
         'ACCOUNT  NAME                                  LIMIT                 USED     HELD  AVAILABLE  STATUS     START       END',
-        'proj001  Protein folding                   $1,234.56              $100.00  $14.688  $1,119.872  active     2025-01-01  2025-12-31',
-        'zeta     =HYPERLINK("http://x"), "quoted"  $1,234.56  $999,999,999.999999  $14.688      -$0.50  suspended  -           -',
+        'proj001  Protein folding                   $1,234.56          $100.000000  $14.688  $1,119.872  active     2025-01-01  2025-12-31',
+        'zeta     =HYPERLINK("http://x"), "quoted"  $1,234.56  $999,999,999.999999  $14.688     -$0.500  suspended  -           -',
         '',
       ]
         .join('\n')
@@ -118,7 +118,7 @@ describe('account', () => {
       start_date: '2025-01-01',
       end_date: '2025-12-31',
     });
-    expect(machine.out()).toContain('Held         $14.688 ($14.688 not yet confirmed)\n');
+    expect(machine.out()).toContain('Held            $14.688 ($14.688 not yet confirmed)\n');
   });
 
   it.each([
@@ -126,8 +126,8 @@ describe('account', () => {
     [{ account: 'a', bare: 'b', budget: '1' }, 'two accounts are named, b and a: name one'],
     [{ account: 'a' }, 'how much may it spend? Say it with --budget, for example --budget=1000'],
     [{ account: 'a', budget: '-1' }, "--budget '-1': must not be negative"],
-    [{ account: 'a', budget: '1e3' }, "--budget '1e3': write a plain decimal number such as 12.50, without sign +, blanks or commas."],
-    [{ account: 'a', budget: '0.0000001' }, "--budget '0.0000001': write the number with at most 6 decimals."],
+    [{ account: 'a', budget: '1e3' }, "--budget '1e3': write a plain decimal number such as 12.50, without sign +, blanks or commas"],
+    [{ account: 'a', budget: '0.0000001' }, "--budget '0.0000001': write the number with at most 6 decimals"],
     [{ account: 'a', budget: '1', start: '2025-02-30' }, "--start '2025-02-30': must be a date like 2026-11-23"],
     [{ account: 'a', budget: '1', start: '2025-02-02', end: '2025-02-01' }, '--end 2025-02-01 is before --start 2025-02-02'],
     [{ account: 'a b', budget: '1' }, expect.stringContaining("account 'a b': must be 1 to 64 letters")],
@@ -165,7 +165,7 @@ describe('account', () => {
     const { context, machine, asked } = aContext({ 'POST /accounts/proj001/deposits': { body: anAccountAnswer() } });
     await runAccountDeposit(context, { bare: 'proj001', amount: '250', note: 'Q1' });
     expect(asked[0]?.body).toEqual({ amount: 250, deposit_id: AN_ID, note: 'Q1' });
-    expect(machine.err()).toBe(`asbb: deposit id ${AN_ID}: repeat with --deposit-id ${AN_ID} if this is cut short\n`);
+    expect(machine.err()).toBe(`asbb: if this is cut short, repeat it with --deposit-id ${AN_ID}, and it is booked once\n`);
   });
 
   it('withdraw takes the same amount away', async () => {
@@ -204,8 +204,8 @@ Prices     catalogue of 2026-07-20
 ITEM       NODE-HOURS  USD PER NODE-HOUR  AMOUNT
 instances           4               3.06  $12.24
 
-Estimate       $12.24
-Hold           $14.688
+Estimate        $12.240
+Hold            $14.688
 Left after it  $985.312
 `);
   });
@@ -215,9 +215,9 @@ Left after it  $985.312
     expect(await runQuote(context, { account: 'proj001', partition: 'aws' })).toBe(3);
     expect(machine.err()).toBe(`asbb: ${aRefusalAnswer().message}\n`);
     expect(machine.out()).toContain('Verdict    refused\n');
-    expect(machine.out()).toContain(`Available       $10.00
-Short by        $4.688
-Unconfirmed     $2.00
+    expect(machine.out()).toContain(`Available       $10.000
+Short by         $4.688
+Unconfirmed      $2.000
 Would fit with  --time=00:40:00
                 --nodes=2
 `);
@@ -288,7 +288,7 @@ describe('hold', () => {
     [{ account: 'a', bound: true }, '--bound and --unbound go with --cluster, not with -A'],
     [{ cluster: 'c', state: 'settled' }, 'of a cluster only open holds are listed: find settled ones with -A'],
     [{ cluster: 'c', bound: true, unbound: true }, 'give --bound or --unbound, or neither for all'],
-    [{ account: 'a', state: 'gone' }, "--state 'gone': must be open, settled, released, expired"],
+    [{ account: 'a', state: 'gone' }, "--state 'gone': must be open, settled, released or expired"],
   ])('list refuses %j', async (given, message) => {
     await expect(runHoldList(aContext().context, given)).rejects.toMatchObject({ exitCode: 2, message });
   });
@@ -349,7 +349,7 @@ describe('transactions list', () => {
     );
   });
 
-  it.each(['yesterday', '2026-13-01', '2026-01-01T00:00:00', '2026-02-30T00:00:00Z'])('refuses the time %s', async (from) => {
+  it.each(['yesterday', '2026-13-01', '2026-01-01T00:00:00+01:00', '2026-02-30T00:00:00Z'])('refuses the time %s', async (from) => {
     await expect(runTransactionsList(aContext().context, { account: 'a', from })).rejects.toMatchObject({ exitCode: 2 });
   });
 });
@@ -494,9 +494,9 @@ describe('usage summary', () => {
   });
 
   it.each<[Parameters<typeof runUsageSummary>[1], RegExp]>([
-    [{ by: 'week' }, /--by 'week': must be account, user, partition, month/],
+    [{ by: 'week' }, /--by 'week': must be account, user, partition or month/],
     [{ bare: 'a', account: 'b' }, /two accounts are named, a and b/],
-    [{ from: 'yesterday' }, /--from 'yesterday': must be a date/],
+    [{ from: 'yesterday' }, /--from 'yesterday': must be a time as sacct takes it/],
     [{ partition: 'a/b' }, /--partition 'a\/b'/],
   ])('refuses %j', async (options, problem) => {
     await expect(runUsageSummary(aContext().context, options)).rejects.toMatchObject({
@@ -552,11 +552,13 @@ describe('audit', () => {
 Entries      2
 Differences  2
 
-ACCOUNT  COLUMN   STORED  REPLAYED  HOLD  RUN  CAUSE
-proj001  held      $5.00     $4.50  -     -    the column was changed beside the ledger
-proj001  entries       3         2  -     -    ledger entries are missing or foreign
+ACCOUNT  COLUMN   STORED  REPLAYED  CAUSE
+proj001  held      $5.00     $4.50  the column was changed beside the ledger
+proj001  entries       3         2  ledger entries are missing or foreign
 `);
-    expect(machine.err()).toBe('asbb: 2 differences between what is stored and what the ledger says\n');
+    expect(machine.err()).toBe(
+      "asbb: 2 differences between what is stored and what the ledger says; 'asbb audit --repair' sets the columns of accounts to what it says\n",
+    );
   });
 
   it('is one object as JSON', async () => {
@@ -587,8 +589,8 @@ proj001  entries       3         2  -     -    ledger entries are missing or for
 Entries      2
 Differences  1
 
-ACCOUNT  COLUMN  STORED  REPLAYED  HOLD  RUN  CAUSE                                     REPAIRED
-proj001  held     $5.00     $4.50  -     -    the column was changed beside the ledger  yes
+ACCOUNT  COLUMN  STORED  REPLAYED  CAUSE                                     REPAIRED
+proj001  held     $5.00     $4.50  the column was changed beside the ledger  yes
 `);
     expect(machine.err()).toBe('asbb: 1 difference repaired, 0 not\n');
   });
@@ -651,7 +653,7 @@ describe('partition', () => {
     const lines = machine.out().split('\n');
     // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are escape sequences
     expect(Math.max(...lines.map((line) => [...line.replace(/\u001b\[\d+m/g, '')].length))).toBeLessThanOrEqual(80);
-    expect(machine.err()).toMatch(/^asbb: .+ did not fit into 80 columns: see them with -o json or -o csv\n$/);
+    expect(machine.err()).toMatch(/^asbb: .+ did not fit into 80 columns: see them with '| less -S', -o json or -o csv\n$/);
   });
 
   it('list shows what a node costs for an hour, who says so and since when', async () => {

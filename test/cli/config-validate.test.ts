@@ -32,7 +32,7 @@ describe('config validate', () => {
   it('says so where there is none', async () => {
     expect(await validate(undefined)).toMatchObject({
       code: 0,
-      err: "asbb: there are no files\nasbb: there is no configuration, so the defaults hold: write one with 'asbb config init'\n",
+      err: "asbb: there is no configuration, so the defaults hold: write one with 'asbb config init'\n",
     });
   });
 

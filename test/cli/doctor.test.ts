@@ -78,7 +78,7 @@ describe('doctor', () => {
     expect(machine.out().split('\n').slice(1)).toEqual([
       'ok    endpoint           http://127.0.0.1:8080 answers in 0 ms, version 0.1.0',
       'warn  clock              40 s ahead of the API',
-      '                         -> set the clock: systemctl enable --now chronyd, and see chronyc tracking',
+      '      -> set the clock: systemctl enable --now chronyd, and see chronyc tracking',
       'ok    credentials        none are needed: requests to this machine are not signed',
       'ok    permission plugin  may quote',
       'ok    permission agent   may list holds',

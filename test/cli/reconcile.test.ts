@@ -54,7 +54,7 @@ describe('reconcile by flags', () => {
     [{ holdId: HOLD_ID, actualCost: '1', elapsed: '1' }, 'give either --actual-cost or --elapsed'],
     [{ holdId: HOLD_ID, actualCost: '-1' }, "--actual-cost '-1': must not be negative"],
     [{ holdId: HOLD_ID, elapsed: 'UNLIMITED' }, "--elapsed 'UNLIMITED': must be seconds, or [D-]HH:MM:SS as sacct prints it"],
-    [{ holdId: '17', actualCost: '1' }, "--hold-id '17': is no hold id, which is a UUID"],
+    [{ holdId: '17', actualCost: '1' }, expect.stringContaining("--hold-id '17': is no hold id, which is a UUID: see 'asbb hold list")],
   ])('refuses %j before it asks', async (given, message) => {
     const { context, asked } = aContext();
     await expect(runReconcile(context, given)).rejects.toMatchObject({ exitCode: 2, message });

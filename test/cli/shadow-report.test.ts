@@ -67,15 +67,15 @@ describe('asbb shadow report', () => {
     expect(code).toBe(0);
     expect(out).toMatchInlineSnapshot(`
       "ACCOUNT  WOULD        REASON               JOBS        COST        HOLD
-      chem     admit        -                       1       $3.00       $3.00
-      physics  fail_closed  TIMEOUT                 1       $0.00       $0.00
+      chem     admit        -                       1   $3.000000   $3.000000
+      physics  fail_closed  TIMEOUT                 1           -           -
       physics  refuse       insufficient_budget     2  $12.500001  $12.500001
       "
     `);
     expect(err).toMatchInlineSnapshot(`
       "asbb: 2 of 4 jobs would have been refused, 2026-11-23T10:00:00.000 to 2026-11-23T11:30:00.000; nothing is held in shadow mode, so enforced it may be more
-      asbb: the API did not answer for 1 jobs: mend that before you enforce ('asbb doctor')
-      asbb: 1 lines of shadow mode were torn and are not counted
+      asbb: the API did not answer for 1 job: mend that before you enforce ('asbb doctor')
+      asbb: 1 line of shadow mode not counted, because torn
       asbb: alice physics aws $12.50: short of "money"
       asbb: alice physics aws $0.000001: short of "money"
       "
