@@ -7,6 +7,7 @@ import { buildAsbb, freePort, ROOT, walkPage } from '#test/walkthroughs/walk';
 const PAGES = [
   { page: 'docs/walkthroughs/laptop.md', notRun: 1 },
   { page: 'docs/walkthroughs/researcher.md', notRun: 1 },
+  { page: 'docs/walkthroughs/upgrade.md', notRun: 0 },
 ] as const;
 
 let built: Awaited<ReturnType<typeof buildAsbb>>;
