@@ -1,6 +1,8 @@
 // Every page that needs no Slurm is done as it says. Those that do are in test/slurm/walkthroughs.test.ts.
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { useDynamoDb } from '#test/contract/dynamodb';
+import { siteOfRestore } from '#test/walkthroughs/restore';
 import { buildAsbb, freePort, ROOT, walkPage } from '#test/walkthroughs/walk';
 
 /** Blocks that a page may only show: each has its reason beside it, and a new one has to be argued for here. */
@@ -10,6 +12,7 @@ const PAGES = [
   { page: 'docs/walkthroughs/upgrade.md', notRun: 0 },
 ] as const;
 
+const dynamo = useDynamoDb();
 let built: Awaited<ReturnType<typeof buildAsbb>>;
 beforeAll(async () => {
   built = await buildAsbb();
@@ -33,5 +36,12 @@ describe('a reader who does what the page says sees what it shows', () => {
     const walked = await walkPage(join(ROOT, page), { asbb: built.asbb, ...(await onFreePort()) });
     expect(walked.commands).toBeGreaterThan(0);
     expect(walked.notRun.slice(notRun)).toEqual([]);
+  });
+
+  it('docs/walkthroughs/restore.md', async () => {
+    const site = siteOfRestore({ endpoint: dynamo.endpoint, port: await freePort(), nowSeconds: Math.trunc(Date.now() / 1000) });
+    const walked = await walkPage(join(ROOT, 'docs/walkthroughs/restore.md'), { asbb: built.asbb, ...site });
+    expect(walked.commands).toBeGreaterThan(0);
+    expect(walked.notRun.slice(5)).toEqual([]);
   });
 });
