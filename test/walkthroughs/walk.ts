@@ -21,6 +21,8 @@ export interface WalkOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** From `buildAsbb`: what `asbb` is. */
   readonly asbb: string;
+  /** Where the reader is when the page begins. @default at home */
+  readonly folder?: string;
   /** What the reader has at home before the page begins, by its path from there. */
   readonly home?: Readonly<Record<string, string>>;
 }
@@ -45,7 +47,7 @@ export const walkPage = async (file: string, options: WalkOptions): Promise<Walk
   write(join(bin, 'asbb'), `#!/bin/sh\nexec '${process.execPath}' '${options.asbb}' "$@"\n`);
   chmodSync(join(bin, 'asbb'), 0o755);
   const places = placesOf(options, home);
-  const terminal = openTerminal(tape, { cwd: home, env: { ...readerEnv(home, bin), ...options.env } });
+  const terminal = openTerminal(tape, { cwd: options.folder ?? home, env: { ...readerEnv(home, bin), ...options.env } });
   try {
     for (const step of steps) await walkStep({ terminal, places, home }, step, relative(ROOT, file));
   } finally {

@@ -1,18 +1,19 @@
 // Every page that needs no Slurm is done as it says. Those that do are in test/slurm/walkthroughs.test.ts.
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { useDynamoDb } from '#test/contract/dynamodb';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { startDynamoDbLocal } from '#cli/local/dynamodb-local';
 import { siteOfRestore } from '#test/walkthroughs/restore';
 import { buildAsbb, freePort, ROOT, walkPage } from '#test/walkthroughs/walk';
 
 /** Blocks that a page may only show: each has its reason beside it, and a new one has to be argued for here. */
 const PAGES = [
+  { page: 'README.md', notRun: 0, folder: ROOT },
   { page: 'docs/walkthroughs/laptop.md', notRun: 1 },
   { page: 'docs/walkthroughs/researcher.md', notRun: 1 },
   { page: 'docs/walkthroughs/upgrade.md', notRun: 0 },
 ] as const;
 
-const dynamo = useDynamoDb();
 let built: Awaited<ReturnType<typeof buildAsbb>>;
 beforeAll(async () => {
   built = await buildAsbb();
@@ -32,14 +33,24 @@ const onFreePort = async () => {
 };
 
 describe('a reader who does what the page says sees what it shows', () => {
-  it.each(PAGES)('$page', async ({ page, notRun }) => {
-    const walked = await walkPage(join(ROOT, page), { asbb: built.asbb, ...(await onFreePort()) });
+  it.each(PAGES)('$page', async ({ page, notRun, ...options }) => {
+    const walked = await walkPage(join(ROOT, page), { asbb: built.asbb, ...options, ...(await onFreePort()) });
     expect(walked.commands).toBeGreaterThan(0);
     expect(walked.notRun.slice(notRun)).toEqual([]);
   });
 
+  it('every page is walked, here or beside Slurm', () => {
+    const walked = [...PAGES.map(({ page }) => page), 'docs/walkthroughs/restore.md', 'docs/walkthroughs/README.md'] as string[];
+    const pages = readdirSync(join(ROOT, 'docs/walkthroughs')).map((name) => `docs/walkthroughs/${name}`);
+    const besideSlurm = join(ROOT, 'test/slurm/walkthroughs.test.ts');
+    const others = existsSync(besideSlurm) ? readFileSync(besideSlurm, 'utf8') : '';
+    expect(pages.filter((page) => !walked.includes(page) && !others.includes(basename(page)))).toEqual([]);
+  });
+
   it('docs/walkthroughs/restore.md', async () => {
-    const site = siteOfRestore({ endpoint: dynamo.endpoint, port: await freePort(), nowSeconds: Math.trunc(Date.now() / 1000) });
+    const { endpoint, stop } = await startDynamoDbLocal();
+    onTestFinished(stop);
+    const site = siteOfRestore({ endpoint, port: await freePort(), nowSeconds: Math.trunc(Date.now() / 1000) });
     const walked = await walkPage(join(ROOT, 'docs/walkthroughs/restore.md'), { asbb: built.asbb, ...site });
     expect(walked.commands).toBeGreaterThan(0);
     expect(walked.notRun.slice(5)).toEqual([]);
