@@ -51,7 +51,7 @@ const TIERS = [
   { name: 'deploy', run: () => vitest('deploy', ['test/deploy']), needs: ['python'] },
   { name: 'start', run: () => vitest('start', ['test/start']), needs: ['java'] },
   // What a Debian machine makes of what it is given.
-  { name: 'package', run: () => vitest('package', ['test/package']), needs: ['debian'] },
+  { name: 'package', run: () => vitest('package', ['test/package']), needs: ['debian', 'java'] },
   { name: 'plugin', run: pluginModules, needs: ['debian', 'curl'] },
   // What docs/walkthroughs and README.md say, done as they say.
   { name: 'walkthroughs', run: () => vitest('walkthroughs', ['test/walkthroughs']), needs: ['java', 'curl'] },
