@@ -1,8 +1,9 @@
 // Every page that needs no Slurm is done as it says. Those that do are in test/slurm/walkthroughs.test.ts.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startDynamoDbLocal } from '#cli/local/dynamodb-local';
+import { aFolder } from '#test/support/folders';
 import { siteOfRestore } from '#test/walkthroughs/restore';
 import { buildAsbb, freePort, ROOT, walkPage } from '#test/walkthroughs/walk';
 
@@ -32,11 +33,28 @@ const onFreePort = async () => {
   };
 };
 
+/** All programs of this machine but one. */
+const pathWithoutJava = (): string => {
+  const folder = aFolder('asbb-without-java-');
+  const taken = new Set(['java']);
+  for (const from of [dirname(process.execPath), ...(process.env.PATH ?? '').split(delimiter)].filter((each) => existsSync(each)))
+    for (const name of readdirSync(from).filter((each) => !taken.has(each))) {
+      taken.add(name);
+      symlinkSync(join(from, name), join(folder, name));
+    }
+  return folder;
+};
+
 describe('a reader who does what the page says sees what it shows', () => {
   it.each(PAGES)('$page', async ({ page, notRun, ...options }) => {
     const walked = await walkPage(join(ROOT, page), { asbb: built.asbb, ...options, ...(await onFreePort()) });
     expect(walked.commands).toBeGreaterThan(0);
     expect(walked.notRun.slice(notRun)).toEqual([]);
+  });
+
+  it('docs/walkthroughs/laptop.md, also on a machine without Java', async () => {
+    const env = { PATH: pathWithoutJava(), JAVA_HOME: '' };
+    await walkPage(join(ROOT, 'docs/walkthroughs/laptop.md'), { asbb: built.asbb, env, ...(await onFreePort()) });
   });
 
   it('every page is walked, here or beside Slurm', () => {
