@@ -63,15 +63,30 @@ export const runAudit = async (context: Context, options: AuditOptions): Promise
   const { differences } = audit;
   if (differences.length === 0) return EXIT.ok;
   if (options.repair !== true) {
-    const mend = differences.every(isOfItem) ? '' : "; 'asbb audit --repair' sets the columns of accounts to what it says";
+    const lost = accountsThatLostMoney(differences);
+    const isMendable = differences.some((each) => !isOfItem(each) && !lost.includes(each.account));
+    const mend = isMendable ? "; 'asbb audit --repair' sets the columns of accounts to what it says" : '';
     context.complain(`${counted(differences.length, 'difference')} between what is stored and what the ledger says${mend}`);
+    for (const each of lost) context.complain(mendOfLost(each));
     return EXIT.failed;
   }
   const left = differences.filter(({ repaired }) => repaired !== true);
   context.complain(`${counted(differences.length - left.length, 'difference')} repaired, ${left.length} not`);
-  for (const mend of mendsOf(left)) context.complain(mend);
+  for (const mend of mendsOf(left, accountsThatLostMoney(left))) context.complain(mend);
   return left.length === 0 ? EXIT.ok : EXIT.failed;
 };
+
+/** Their ledgers have fewer entries than were written, and less money than was given. */
+const accountsThatLostMoney = (differences: readonly Difference[]): string[] => {
+  const shrunk = (column: Difference['column']): string[] =>
+    differences.filter((each) => each.column === column && each.replayed < each.stored).map(({ account }) => account);
+  const fewer = shrunk('entries');
+  return shrunk('limit').filter((account) => fewer.includes(account));
+};
+
+const mendOfLost = (account: string): string =>
+  `the ledger of ${account} has lost entries that gave it money, so its columns are not set to it: restore the table to a moment that has them. ` +
+  `To set it to what is left all the same, name it: 'asbb audit --repair -A ${account}'`;
 
 const isOfItem = ({ column }: Difference): boolean => column === 'hold' || column === 'run';
 
@@ -79,8 +94,11 @@ const isOfItem = ({ column }: Difference): boolean => column === 'hold' || colum
  * What a repair leaves. A release or a correction would not mend a hold or a run: each books the difference to what is
  * stored, so it would charge the account for what was never booked.
  */
-const mendsOf = (left: readonly Difference[]): string[] => [
-  ...(left.some((each) => !isOfItem(each)) ? ['an account was changed while it was repaired: repair again'] : []),
+const mendsOf = (left: readonly Difference[], lost: readonly string[]): string[] => [
+  ...(left.some((each) => !isOfItem(each) && !lost.includes(each.account))
+    ? ['an account was changed while it was repaired: repair again']
+    : []),
+  ...lost.map(mendOfLost),
   ...(left.some(isOfItem)
     ? [
         "holds and runs are for a person to mend: compare 'asbb hold show HOLD' with 'asbb transactions list -A ACCOUNT', and put the item " +

@@ -49,7 +49,8 @@ const FRESH_MS = 5_000;
 
 /**
  * Replay ledgers from nothing and compare. With `repair`, the columns of an account that differ are set to what the replay
- * says, and a `repair` entry records the change.
+ * says, and a `repair` entry records the change. Only an account that is asked for by name is set to a ledger that has lost
+ * money that was given: of all of them, that would take what people have, where a restore would give back what is missing.
  * @throws BudgetError account_not_found, account_contended (an account that differs, and never holds still), validation_failed (a cursor
  *   of another account)
  */
@@ -58,7 +59,7 @@ export const auditAccounts = async (world: World, request: AuditRequest): Promis
   const sum = { accounts: 0, entries: 0, left: 0, differences: [] as Audited[] };
   let next = await firstAccount(world, request);
   for (;;) {
-    const part = await auditAccount(world, next, { portion, mode: request.mode });
+    const part = await auditAccount(world, next, { portion, mode: request.mode, isNamed: request.account !== undefined });
     if (part === undefined && request.account !== undefined) throw accountNotFound(request.account);
     const { cursor } = next;
     const goesOn = cursor === undefined ? {} : { cursor };
@@ -103,7 +104,7 @@ type Part =
 const auditAccount = async (
   world: World,
   turn: Turn,
-  { portion, mode }: { portion: Portion; mode: AuditRequest['mode'] },
+  { portion, mode, isNamed }: { portion: Portion; mode: AuditRequest['mode']; isNamed: boolean },
 ): Promise<Part | undefined> => {
   const account = turn.account === undefined ? undefined : await world.store.readAccount(turn.account);
   if (account === undefined) return undefined;
@@ -114,7 +115,8 @@ const auditAccount = async (
   const look = await lookAt(world, walk);
   if (look === undefined) return undefined;
   const differences = await differencesOf(world, walk, look);
-  const isMended = mode === 'repair' && differences.some(isOfColumn) && (await repair(world, look, differences));
+  const mayMend = mode === 'repair' && (isNamed || !hasLostMoney(look)) && differences.some(isOfColumn);
+  const isMended = mayMend && (await repair(world, look, differences));
   return {
     entries: look.tally.count - begun.tally.count,
     differences: mode === 'repair' ? differences.map((each) => ({ ...each, repaired: isMended && isOfColumn(each) })) : differences,
@@ -166,15 +168,16 @@ const lookAt = async (world: World, walk: Walk): Promise<Look | undefined> => {
 };
 
 const compareColumns = (account: Account, { columns, count }: Replayed): Difference[] => {
-  const compare = (column: Difference['column'], stored: bigint, replayed: bigint, cause: string): Difference[] =>
+  const ofEntries = count < account.entryCount ? 'ledger entries are missing' : 'the account does not count all entries';
+  const cause = count === account.entryCount ? 'the column was changed beside the ledger' : ofEntries;
+  const compare = (column: Difference['column'], stored: bigint, replayed: bigint): Difference[] =>
     stored === replayed ? [] : [{ account: account.account, column, stored, replayed, cause }];
-  const missing = count === account.entryCount ? 'the column was changed beside the ledger' : 'ledger entries are missing or foreign';
   return [
-    ...compare('available', account.available, columns.available, missing),
-    ...compare('held', account.held, columns.held, missing),
-    ...compare('used', account.used, columns.used, missing),
-    ...compare('limit', account.limit, columns.limit, missing),
-    ...compare('entries', BigInt(account.entryCount), BigInt(count), 'ledger entries are missing or foreign'),
+    ...compare('available', account.available, columns.available),
+    ...compare('held', account.held, columns.held),
+    ...compare('used', account.used, columns.used),
+    ...compare('limit', account.limit, columns.limit),
+    ...compare('entries', BigInt(account.entryCount), BigInt(count)),
   ];
 };
 
@@ -195,6 +198,10 @@ const differencesOf = async (world: World, walk: Walk, { account, replayed, tall
   const cause = 'the column was changed beside its holds';
   return [...inColumns, { account: account.account, column: 'unconfirmed', stored: account.unconfirmed, replayed: unconfirmed, cause }];
 };
+
+/** Entries are gone, and among them some that gave money: the columns know more than the ledger. */
+const hasLostMoney = ({ account, replayed: { columns, count } }: Look): boolean =>
+  count < account.entryCount && columns.limit < account.limit;
 
 /** What a repair mends: holds and runs are for a person to look at. */
 const isOfColumn = ({ column }: Difference): boolean => column !== 'hold' && column !== 'run';

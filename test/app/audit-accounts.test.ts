@@ -122,7 +122,7 @@ describe('auditAccounts', () => {
         },
       },
     };
-    const cause = 'ledger entries are missing or foreign';
+    const cause = 'ledger entries are missing';
     expect((await auditAccounts(forgetful, aRequest({ account: 'physics' }))).differences).toStrictEqual([
       { account: 'physics', column: 'available', stored: 96_328_000n, replayed: 100_000_000n, cause },
       { account: 'physics', column: 'held', stored: 3_672_000n, replayed: 0n, cause },
@@ -293,6 +293,25 @@ describe('auditAccounts with repair', () => {
     expect(differences).toMatchObject([{ column: 'available', repaired: false }]);
     expect(await world.account()).toMatchObject({ available: 40_000_001n });
     expect(await world.entryTypes()).toStrictEqual(['deposit', 'deposit']);
+  });
+
+  it('takes no money that the ledger has lost, unless it is asked for that account', async () => {
+    const world = await aBrokenWorld({});
+    await deposit(world, { account: 'physics', amount: 50_000_000n, depositId: 'd', note: null });
+    const listEntries: TestWorld['store']['listEntries'] = async (query, page) => {
+      const { items } = await world.table.listEntries(query, page);
+      return { items: items.filter(({ amount }) => amount !== 50_000_000n) };
+    };
+    const robbed = { ...world, store: { ...world.store, listEntries } };
+    const cause = 'ledger entries are missing';
+    const { differences } = await auditAccounts(robbed, aRequest({ mode: 'repair' }));
+    expect(differences).toMatchObject(['available', 'limit', 'entries'].map((column) => ({ column, cause, repaired: false })));
+    expect(columns(await world.account())).toStrictEqual({ available: 150_000_000n, held: 0n, used: 0n, limit: 150_000_000n });
+    expect(await world.entryTypes()).toStrictEqual(['deposit', 'deposit']);
+
+    const named = await auditAccounts(robbed, aRequest({ mode: 'repair', account: 'physics' }));
+    expect(named.differences.map(({ repaired }) => repaired)).toStrictEqual([true, true, true]);
+    expect(columns(await world.account())).toStrictEqual({ available: 100_000_000n, held: 0n, used: 0n, limit: 100_000_000n });
   });
 
   it('gives the account its money back', async () => {
