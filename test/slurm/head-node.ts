@@ -61,7 +61,7 @@ export const startHeadNode = async (asbb: string): Promise<HeadNode> => {
     const places = [
       [PAGE.endpoint, budget.url],
       ['/etc/slurm', join(folder, 'etc')],
-      ['/etc/asbb', join(folder, 'asbb')],
+      ['/etc/asbb/', join(folder, 'asbb/')],
       ['/var/log/slurm', join(folder, 'log')],
       ['/var/lib/asbb', join(folder, 'agent')],
       [PAGE.user, cluster.user.name],
