@@ -165,12 +165,7 @@ const refuseForce = (
   postpone(desk, parts, submission, code === 'account_not_found' ? { unknownAccount: account } : {});
 };
 
-const postpone = (
-  desk: Desk,
-  { postponed }: KeepParts,
-  { id }: Submission,
-  why: Pick<Postponed, 'unknownAccount'> = {},
-): void => {
+const postpone = (desk: Desk, { postponed }: KeepParts, { id }: Submission, why: Pick<Postponed, 'unknownAccount'> = {}): void => {
   postponed.set(id, { untilMs: desk.now() + RETRY_AFTER_MS, ...why });
 };
 

@@ -1,12 +1,13 @@
 // A head node as its administrator finds it: a Slurm that has never heard of asbb, with jobs in it, and the words that they type.
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type Budget, KEYS, startBudget } from '#test/slurm/budget';
 import { CLUSTER_NAME, type Cluster, createFolder, startCluster } from '#test/slurm/cluster';
+import { type Proxy as RecordingProxy, startProxy } from '#test/slurm/proxy';
 import { type Daemon, startDaemon } from '#test/slurm/shell';
-import type { WalkOptions } from '#test/walkthroughs/walk';
+import { ROOT, type WalkOptions } from '#test/walkthroughs/walk';
 
 /** What a page says of its reader's machine and deployment. */
 export const PAGE = {
@@ -19,6 +20,8 @@ export const PAGE = {
 export interface HeadNode {
   readonly cluster: Cluster;
   readonly budget: Budget;
+  /** Between all of them and the API. */
+  readonly proxy: RecordingProxy;
   /** How a page is walked here. */
   readonly walk: Omit<WalkOptions, 'onCommand'>;
   stop(): Promise<void>;
@@ -34,6 +37,8 @@ export const startHeadNode = async (asbb: string): Promise<HeadNode> => {
   try {
     const budget = await startBudget(folder);
     stops.push(budget.stop);
+    const proxy = await startProxy(budget.url);
+    stops.push(proxy.close);
     // In place of the instance's role, for slurmctld and for those that ask as it does.
     process.env.AWS_SHARED_CREDENTIALS_FILE = join(folder, 'etc/credentials');
     stops.push(async () => delete process.env.AWS_SHARED_CREDENTIALS_FILE);
@@ -45,9 +50,9 @@ export const startHeadNode = async (asbb: string): Promise<HeadNode> => {
       more: { cpus: 72, paperNodes: 0, nodes: { 'aws-1': '', 'aws-2': '' }, rewrite: burstsToAws },
     });
     stops.push(cluster.stop);
-    const services = createServices({ cluster, asbb, endpoint: budget.url });
+    const services = createServices({ cluster, asbb, endpoint: proxy.url });
     stops.push(services.stop);
-    const [system, stack] = [await listen(services.server), await listen(cloudFormation(budget.url))];
+    const [system, stack] = [await listen(services.server), await listen(cloudFormation(proxy.url))];
     stops.push(system.close, stack.close);
     const env = {
       PATH: writeCommands({ folder, asbb, user: cluster.user, system: system.url }),
@@ -59,7 +64,12 @@ export const startHeadNode = async (asbb: string): Promise<HeadNode> => {
       mandir: join(folder, 'man'),
     };
     const places = [
-      [PAGE.endpoint, budget.url],
+      [PAGE.endpoint, proxy.url],
+      ['/etc/parallelcluster/slurm_plugin', join(ROOT, 'test/fixtures/partition-import')],
+      ['/opt/parallelcluster/shared', join(ROOT, 'test/fixtures/partition-import')],
+      ['/etc/systemd/system', join(folder, 'systemd')],
+      ['/usr/local/bin', join(folder, 'bin')],
+      ['/etc/default', join(folder, 'default')],
       ['/etc/slurm', join(folder, 'etc')],
       ['/etc/asbb/', join(folder, 'asbb/')],
       ['/var/log/slurm', join(folder, 'log')],
@@ -67,7 +77,7 @@ export const startHeadNode = async (asbb: string): Promise<HeadNode> => {
       [PAGE.user, cluster.user.name],
       [PAGE.cluster, CLUSTER_NAME],
     ] as const;
-    return { cluster, budget, walk: { asbb, env, places }, stop };
+    return { cluster, budget, proxy, walk: { asbb, env, places }, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -87,6 +97,7 @@ const burstsToAws = (slurmConf: string): string =>
 const createServices = ({ cluster, asbb, endpoint }: { cluster: Cluster; asbb: string; endpoint: string }) => {
   const { folder } = cluster;
   let agent: Daemon | undefined;
+  let credentials: Daemon | undefined;
   const verbs: Readonly<Record<string, () => Promise<unknown>>> = {
     'restart slurmctld': async () => {
       await cluster.stopController();
@@ -111,6 +122,18 @@ const createServices = ({ cluster, asbb, endpoint }: { cluster: Cluster; asbb: s
       });
     },
     'disable --now asbb-agent': async () => agent?.stop(),
+    // What the page's own unit says: its command, its environment, and a folder for its user alone.
+    'enable --now asbb-credentials': async () => {
+      const unit = readFileSync(join(folder, 'systemd/asbb-credentials.service'), 'utf8');
+      const { uid, gid } = cluster.slurm;
+      const state = join(folder, 'agent-credentials');
+      mkdirSync(state, { mode: 0o700 });
+      chownSync(state, uid, gid);
+      const [, command = '', args = ''] = /^ExecStart=(\S+) (.*)$/m.exec(unit.replace(/\\\n */g, '')) ?? [];
+      const env = Object.fromEntries([...unit.matchAll(/^Environment=(\w+)=(.*)$/gm)].map(([, key = '', value = '']) => [key, value]));
+      const files = { log: join(folder, 'log/asbb-credentials.log'), pidFile: join(folder, 'run/asbb-credentials.started') };
+      credentials = startDaemon(command, args.split(' '), { name: 'asbb-credentials', ...files, env, uid, gid });
+    },
   };
   const server = createServer(async (request, response) => {
     const verb = decodeURIComponent((request.url ?? '').slice(1));
@@ -122,20 +145,14 @@ const createServices = ({ cluster, asbb, endpoint }: { cluster: Cluster; asbb: s
       response.writeHead(500).end(String(error));
     }
   });
-  return { server, stop: async () => agent?.stop() };
+  const stop = async (): Promise<void> => {
+    await agent?.stop();
+    await credentials?.stop();
+  };
+  return { server, stop };
 };
 
-const writeCommands = ({
-  folder,
-  asbb,
-  user,
-  system,
-}: {
-  folder: string;
-  asbb: string;
-  user: Cluster['user'];
-  system: string;
-}): string => {
+const writeCommands = ({ folder, asbb, user, system }: { folder: string; asbb: string; user: Cluster['user']; system: string }): string => {
   const bin = join(folder, 'bin');
   mkdirSync(bin);
   const write = (name: string, text: string): void => {
@@ -156,8 +173,30 @@ const writeCommands = ({
     `#!/bin/sh\ntest "$1 $2" = "-u ${user.name}" || { echo "sudo $* is not played here" >&2; exit 1; }\nshift 2\ncd ${folder}/home
 exec setpriv --reuid=${user.uid} --regid=${user.gid} --clear-groups "$@"\n`,
   );
+  write('aws_signing_helper', SIGNING_HELPER);
   return `${bin}:/usr/sbin:/usr/bin:/sbin:/bin`;
 };
+
+/**
+ * In place of AWS's aws_signing_helper, which asks AWS: as that one, `update` rewrites the file in place, and each session has a
+ * token of its own. Sessions are short here, so that they change while a test looks.
+ */
+const SIGNING_HELPER = `#!/bin/bash
+n=0
+case $1 in
+update)
+  umask 077
+  while n=$((n + 1)); do
+    printf '[default]\\naws_access_key_id = %s\\naws_secret_access_key = %s\\naws_session_token = update-%s\\n' \\
+      '${KEYS.accessKeyId}' '${KEYS.secretAccessKey}' $n >"$AWS_SHARED_CREDENTIALS_FILE"
+    sleep 1
+  done ;;
+credential-process)
+  printf '{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"%s","SessionToken":"process-%s","Expiration":"%s"}' \\
+    '${KEYS.accessKeyId}' '${KEYS.secretAccessKey}' $$ "$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%SZ)" ;;
+*) echo "aws_signing_helper $1 is not played here" >&2; exit 1 ;;
+esac
+`;
 
 /** What CloudFormation says of the stack, in its own form. */
 const cloudFormation = (endpoint: string): Server =>
