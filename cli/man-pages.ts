@@ -12,6 +12,7 @@ const ENVIRONMENT: readonly (readonly [string, string])[] = [
   ['ASBB_CONFIG', 'The configuration to read, as --config.'],
   ['ASBB_ENDPOINT', 'Where the budget API is, as --endpoint.'],
   ['AWS_PROFILE, AWS_REGION, AWS_ACCESS_KEY_ID, ...', 'Credentials and region, as every AWS tool reads them.'],
+  ['ASBB_DYNAMODB_LOCAL', "For asbb local: the folder of Amazon's DynamoDB Local, which keeps its money from one start to the next."],
   ['NO_COLOR', 'No colours, if it is set.'],
 ];
 

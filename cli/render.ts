@@ -25,6 +25,8 @@ export interface Listing<T> {
   readonly shape: Shape<T>;
   readonly columns: readonly Column<T>[];
   readonly rows: readonly T[];
+  /** What makes the first row, for whoever sees none. */
+  readonly begin?: string;
   /** Where the list goes on, when it was cut. */
   readonly cursor?: string;
 }
@@ -47,12 +49,12 @@ const NUMERIC: ReadonlySet<Kind> = new Set(['usd', 'count']);
 
 /** Print a list as the line asked for it. */
 export const printList = async <T extends object>(context: Context, listing: Listing<T>): Promise<void> => {
-  const { key, shape, rows, cursor } = listing;
+  const { key, shape, rows, begin, cursor } = listing;
   if (context.format === 'json') printJson(context, { [key]: rows, ...(cursor === undefined ? {} : { cursor }) });
   else if (context.format === 'csv') await printCsv(context, { shape, rows });
   else await printTable(context, listing);
   if (cursor !== undefined) context.tell(`the list was cut after ${rows.length} rows: ask for more with --limit`);
-  if (rows.length === 0 && context.format === 'table') context.tell(`there are no ${key}`);
+  if (rows.length === 0 && context.format === 'table') context.tell(`there are no ${key}${begin === undefined ? '' : `: ${begin}`}`);
 };
 
 /** Print one thing: a line for each field, or its JSON, or one row of CSV. */

@@ -51,7 +51,7 @@ const TIERS = [
   { name: 'deploy', run: () => vitest('deploy', ['test/deploy']), needs: ['python'] },
   { name: 'start', run: () => vitest('start', ['test/start']), needs: ['java'] },
   // What a Debian machine makes of what it is given.
-  { name: 'package', run: () => vitest('package', ['test/package']), needs: ['debian'] },
+  { name: 'package', run: () => vitest('package', ['test/package']), needs: ['debian', 'java'] },
   { name: 'plugin', run: pluginModules, needs: ['debian', 'curl'] },
   // Real clusters on fixed parts of this machine: one file at a time.
   { name: 'slurm', run: () => vitest('slurm', ['test/slurm'], ['--no-file-parallelism']), needs: ['debian'] },

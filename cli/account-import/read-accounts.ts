@@ -1,6 +1,7 @@
 // What a file says of accounts: CSV, what sacctmgr prints with -P or -p, or its flat file, which ColdFront writes too
-// (`coldfront slurm_dump`). Told apart by content.
+// (`coldfront slurm_dump`), or ColdFront's allocations as JSON. Told apart by content.
 import { parse } from 'csv-parse/sync';
+import { type ColdFrontNames, isColdFront, readColdFront } from '#cli/account-import/coldfront';
 import { usageError } from '#cli/exit';
 import { parseAccountName } from '#domain/account';
 import { BudgetError } from '#domain/errors';
@@ -18,7 +19,7 @@ export interface SaidAccount {
   readonly at: string;
 }
 
-export type AccountFormat = 'CSV' | 'sacctmgr' | 'sacctmgr flat file';
+export type AccountFormat = 'CSV' | 'sacctmgr' | 'sacctmgr flat file' | 'ColdFront';
 
 export interface AccountSource {
   readonly format: AccountFormat;
@@ -46,17 +47,32 @@ const HEADERS: Readonly<Record<string, Field>> = {
 /** Slurm has this one for itself. */
 const ROOT = 'root';
 
+/** The attribute that ColdFront's own Slurm plugin reads. */
+export const SLURM_ACCOUNT_ATTRIBUTE = 'slurm_account_name';
+
 /** @throws CommandError usage, naming file and line */
-export const readAccounts = ({ file, text }: { file: string; text: string }): AccountSource => {
+export const readAccounts = (
+  { file, text }: { file: string; text: string },
+  names: ColdFrontNames = { accountAttribute: SLURM_ACCOUNT_ATTRIBUTE },
+): AccountSource => {
   const content = text.replace(/^\ufeff/, '');
   const format = formatOf(content);
-  const read = format === 'sacctmgr flat file' ? readFlatFile(file, content) : readTable(file, content, format);
+  const read = readers[format](file, content, names);
   const accounts = read.filter(({ account }) => format === 'CSV' || account !== ROOT);
   if (accounts.length === 0) throw usageError(`${file}: names no account`);
   return { format, accounts };
 };
 
+const readers: Readonly<Record<AccountFormat, (file: string, content: string, names: ColdFrontNames) => SaidAccount[]>> = {
+  CSV: (file, content) => readTable(file, content, 'CSV'),
+  sacctmgr: (file, content) => readTable(file, content, 'sacctmgr'),
+  'sacctmgr flat file': (file, content) => readFlatFile(file, content),
+  ColdFront: (file, content, names) =>
+    readColdFront(file, content, names).map((said) => ({ ...said, account: accountName(said.account, said.at) })),
+};
+
 const formatOf = (content: string): AccountFormat => {
+  if (isColdFront(content)) return 'ColdFront';
   if (/^(?:Cluster|Account|Parent|User) - '/m.test(content)) return 'sacctmgr flat file';
   return /^[^\n]*\|/.test(content) ? 'sacctmgr' : 'CSV';
 };

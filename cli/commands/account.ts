@@ -115,15 +115,18 @@ const withdrawCommand = (shell: Shell): Command =>
 
 const importCommand = (shell: Shell): Command =>
   createCommand('import', {
-    summary: 'Open accounts that a file names: CSV, the output of sacctmgr -P, or its flat file, as ColdFront writes it',
+    summary: 'Open accounts that a file names: CSV, sacctmgr -P, its flat file, or ColdFront allocations as JSON',
     examples: [
       'asbb account import grants.csv --dry-run',
       'asbb account import <(sacctmgr -P show account) --budget 1000',
+      'asbb account import allocations.json --budget-attribute "Cloud Budget" --dry-run',
       'asbb account list -o csv > accounts.csv; asbb account import accounts.csv --update',
     ],
   })
     .argument('<files...>', 'files; a CSV has a header: account,name,description,budget,start,end')
     .option('--budget <dollars>', 'what each new account may spend of which no file says it')
+    .option('--account-attribute <name>', "of ColdFront's allocations: what holds the Slurm account (default: slurm_account_name)")
+    .option('--budget-attribute <name>', "of ColdFront's allocations: what holds the dollars")
     .option('--update', 'also change accounts that are there, to what the files say of them')
     .option('--dry-run', 'show what would change, and change nothing')
     .action((files: string[], options: Omit<AccountImportOptions, 'files'>, command: Command) =>

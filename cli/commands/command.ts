@@ -51,6 +51,7 @@ export const addGlobalOptions = (command: Command): void => {
   }
   command.addHelpOption(new Option('-h, --help', 'show this help').helpGroup(GLOBAL_GROUP));
   command.enablePositionalOptions(); // Each command reads its own part of the line, so that none takes another's option.
+  if (command.commands.length > 0) command.helpCommand('help [command]', 'Show the help of a command');
   for (const below of command.commands) addGlobalOptions(below);
 };
 

@@ -29,7 +29,6 @@ export const buildProgram = (shell: Shell): Command => {
     summary: 'AWS Slurm Bursting Budget: a gate in front of the money that a Slurm cluster spends on AWS',
     examples: ['asbb local', 'asbb account create --account=proj001 --budget=1000', 'asbb quote -A proj001 -p aws -N 2 -t 1:00:00'],
   })
-    .helpCommand('help [command]', 'Show the help of a command')
     .version(`asbb ${VERSION}`, '-V, --version', 'print the version')
     .addCommand(accountCommand(shell))
     .addCommand(quoteCommand(shell))

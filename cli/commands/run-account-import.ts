@@ -1,4 +1,10 @@
-import { type AccountSource, mergeAccounts, readAccounts, type SaidAccount } from '#cli/account-import/read-accounts';
+import {
+  type AccountSource,
+  mergeAccounts,
+  readAccounts,
+  type SaidAccount,
+  SLURM_ACCOUNT_ATTRIBUTE,
+} from '#cli/account-import/read-accounts';
 import { type AccountAnswer, type ApiClient, readAll } from '#cli/api-client';
 import { given, ifGiven, readDate, readUsdFromZero } from '#cli/commands/values';
 import type { Context } from '#cli/context';
@@ -12,6 +18,9 @@ export interface AccountImportOptions {
   readonly files: readonly string[];
   /** What a new account may spend of which no file says it. */
   readonly budget?: string;
+  /** Of ColdFront's allocations: which attribute is the Slurm account, and which its dollars. */
+  readonly accountAttribute?: string;
+  readonly budgetAttribute?: string;
   readonly update?: boolean;
   readonly dryRun?: boolean;
 }
@@ -64,7 +73,8 @@ export const runAccountImport = async (context: Context, options: AccountImportO
   if (options.files.length > MAX_FILES) throw usageError(`${options.files.length} files are too many at once: give at most ${MAX_FILES}`);
   const budget = ifGiven('--budget', options.budget, (typed) => toUsd(readUsdFromZero(typed)));
   const sources: AccountSource[] = [];
-  for (const file of options.files) sources.push(readAccounts({ file, text: await textOfFile(file, MAX_FILE_BYTES) }));
+  const names = { accountAttribute: options.accountAttribute ?? SLURM_ACCOUNT_ATTRIBUTE, budgetAttribute: options.budgetAttribute };
+  for (const file of options.files) sources.push(readAccounts({ file, text: await textOfFile(file, MAX_FILE_BYTES) }, names));
   const said = mergeAccounts(sources).map((each) => ({ each, wanted: wantedOf(each) }));
   const api = await context.api();
   const { rows } = await readAll(async (query) => {
@@ -96,7 +106,9 @@ const changeOf = (
 ): AccountChange => {
   const asked: Wanted = held === undefined ? { ...given({ budget_limit: budget }), ...wanted } : wanted;
   if (held === undefined && asked.budget_limit === undefined)
-    throw usageError(`${at}: how much may account ${account} spend? Add a column 'budget', or say --budget for all new accounts`);
+    throw usageError(
+      `${at}: how much may account ${account} spend? Add a column 'budget' (of ColdFront: --budget-attribute), or say --budget for all new accounts`,
+    );
   const fields = FIELDS.flatMap((field): FieldChange[] => {
     const value = asked[field];
     const old = held?.[field] ?? null;

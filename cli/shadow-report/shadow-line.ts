@@ -1,9 +1,11 @@
+import { logTimeMs } from '#cli/shadow-report/log-time';
 import { type MicroUsd, parseUsd } from '#domain/money';
 
 /** What the plugin would have done with one job, had it enforced. */
 export interface ShadowLine {
-  /** As slurmctld wrote it; null where its log has no times. */
+  /** As the log has it; null where its log has no times. */
   readonly at: string | null;
+  readonly atMs: number | null;
   readonly would: string;
   readonly user: string;
   readonly account: string;
@@ -15,8 +17,10 @@ export interface ShadowLine {
   readonly message: string;
 }
 
-/** A job's own words may be in the log too, so our line begins where slurmctld's own prefixes end. */
-const BEGIN = /^(?:\[([^\]]{1,40})\] )?(?:[\w./]{1,40}: ){0,3}asbb: shadow /;
+/** Before ours there is slurmctld's time, or what syslog or journald (-o short, short-iso) put there. A job's own words may be in the log
+ * too, so our line begins where these end. */
+const BEGIN =
+  /^(?:\[([^\]]{1,40})\] |([A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.,]{8,18}(?:Z|[+-]\d\d:?\d\d)?) \S{1,255} slurmctld(?:\[\d{1,10}\])?: )?(?:[\w./]{1,40}: ){0,3}asbb: shadow /;
 const FIELDS =
   /^would=([a-z_]+) user=(\S+) account=(\S+) partition=(\S+) cost=(\S+) hold=(\S+) left=\S+ rc=(\S+) status=\d+ code=(\S+) ms=\d+ message="(.*)"\s*$/;
 
@@ -24,15 +28,17 @@ const FIELDS =
  * One line of slurmctld's log; `_log_shadow` in slurm-plugin/guard.c writes it.
  * @returns undefined if it is about something else, 'unreadable' if it is ours but torn
  */
-export const readShadowLine = (line: string): ShadowLine | 'unreadable' | undefined => {
+export const readShadowLine = (line: string, nowMs: number): ShadowLine | 'unreadable' | undefined => {
   const begin = BEGIN.exec(line);
   if (begin === null) return undefined;
   const fields = FIELDS.exec(line.slice(begin[0].length));
   if (fields === null) return 'unreadable';
   const [, would = '', user = '', account = '', partition = '', cost = '', hold = '', rc = '', code = '', message = ''] = fields;
   try {
+    const at = begin[1] ?? begin[2] ?? null;
     return {
-      at: begin[1] ?? null,
+      at,
+      atMs: at === null ? null : logTimeMs(at, nowMs),
       would,
       user,
       account,

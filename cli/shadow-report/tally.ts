@@ -1,3 +1,4 @@
+import type { TimedLine } from '#cli/shadow-report/match';
 import type { ShadowLine } from '#cli/shadow-report/shadow-line';
 import type { MicroUsd } from '#domain/money';
 
@@ -21,11 +22,14 @@ export interface ShadowTally {
   readonly unreadable: number;
   readonly from: string | null;
   readonly to: string | null;
+  /** All that have a time, up to a limit: what the agent saw is matched with them. Undefined if there were more. */
+  readonly timed: readonly TimedLine[] | undefined;
 }
 
 /** A log may name any account; behind so many rows the others are summed up as one. */
 export const MAX_ROWS = 10_000;
 const MAX_EXAMPLES = 5;
+const MAX_TIMED = 50_000;
 const OTHERS = '(others)';
 
 /** Sums lines up as they come: memory is bounded whatever the log's length. */
@@ -33,8 +37,10 @@ export const createTally = (maxRows: number = MAX_ROWS) => {
   const rows = new Map<string, ShadowRow>();
   const examples: ShadowLine[] = [];
   const seen = { jobs: 0, refused: 0, unanswered: 0, unreadable: 0 };
-  let from: string | null = null;
-  let to: string | null = null;
+  const timed: TimedLine[] = [];
+  let isOverfull = false;
+  let from: TimedLine | undefined;
+  let to: TimedLine | undefined;
 
   const rowKey = (line: ShadowLine): readonly [string, string, string] => {
     const key = [line.account, line.would, line.reason] as const;
@@ -53,9 +59,11 @@ export const createTally = (maxRows: number = MAX_ROWS) => {
       rows.set(key, { ...row, jobs: row.jobs + 1, cost: row.cost + line.cost, hold: row.hold + line.hold });
       seen.jobs += 1;
       if (line.would.startsWith('fail_')) seen.unanswered += 1;
-      if (line.at !== null) {
-        if (from === null || line.at < from) from = line.at;
-        if (to === null || line.at > to) to = line.at;
+      if (hasTime(line)) {
+        if (from === undefined || line.atMs < from.atMs) from = line;
+        if (to === undefined || line.atMs > to.atMs) to = line;
+        if (timed.length < MAX_TIMED) timed.push(line);
+        else isOverfull = true;
       }
       if (line.would !== 'refuse') return;
       seen.refused += 1;
@@ -67,10 +75,13 @@ export const createTally = (maxRows: number = MAX_ROWS) => {
       rows: [...rows.values()].sort((a, b) => compare(a.account, b.account) || compare(a.would, b.would) || compare(a.reason, b.reason)),
       examples,
       ...seen,
-      from,
-      to,
+      from: from?.at ?? null,
+      to: to?.at ?? null,
+      timed: isOverfull ? undefined : timed,
     }),
   };
 };
 
 const compare = (a: string, b: string): number => Number(a > b) - Number(a < b);
+
+const hasTime = (line: ShadowLine): line is TimedLine => line.atMs !== null;

@@ -26,12 +26,16 @@ export const createPowertoolsTelemetry = (clock: Pick<Clock, 'now'>, serviceName
   const logger = new Logger({ serviceName });
   const metrics = new Metrics({ namespace: METRIC_NAMESPACE, serviceName });
 
+  /** One line of the log: it has room for several metrics of the same dimension, and each line is paid for. */
+  const publish = (dimension: Measurement['dimension'], values: readonly Measured[]): void => {
+    if (dimension !== undefined) metrics.addDimension(dimension.name, dimension.value);
+    for (const [name, unit, value] of values) metrics.addMetric(name, unit, value);
+    metrics.publishStoredMetrics();
+  };
+
   const measured = (measurements: readonly Measurement[]): void => {
-    for (const { name, value, unit, dimension } of measurements) {
-      const one = metrics.singleMetric();
-      if (dimension !== undefined) one.addDimension(dimension.name, dimension.value);
-      one.addMetric(name, unit === 'seconds' ? MetricUnit.Seconds : MetricUnit.Count, value);
-    }
+    for (const { name, value, unit, dimension } of measurements)
+      publish(dimension, [[name, unit === 'seconds' ? MetricUnit.Seconds : MetricUnit.Count, value]]);
   };
 
   return {
@@ -39,13 +43,11 @@ export const createPowertoolsTelemetry = (clock: Pick<Clock, 'now'>, serviceName
     answered: ({ operation, status, code, arrivedAt, requestId, verdict }) => {
       const latencyMs = clock.now() - arrivedAt;
       logger.info('answered', { operation, status, code: verdict?.code ?? code, latency_ms: latencyMs, request_id: requestId });
-      measured([
-        { name: code === null ? METRIC_ANSWERED : METRIC_REFUSED, value: 1, dimension: { name: DIMENSION_OPERATION, value: operation } },
-        ...(CHECKS.has(operation) ? checkMeasurements(verdict, code) : []),
+      publish({ name: DIMENSION_OPERATION, value: operation }, [
+        [code === null ? METRIC_ANSWERED : METRIC_REFUSED, MetricUnit.Count, 1],
+        [METRIC_LATENCY, MetricUnit.Milliseconds, latencyMs],
       ]);
-      const latency = metrics.singleMetric();
-      latency.addDimension(DIMENSION_OPERATION, operation);
-      latency.addMetric(METRIC_LATENCY, MetricUnit.Milliseconds, latencyMs);
+      if (CHECKS.has(operation)) measured(checkMeasurements(verdict, code));
     },
     failed: ({ operation, requestId, error }) => {
       const cause = error instanceof Error ? error : new Error(String(error));
@@ -55,6 +57,7 @@ export const createPowertoolsTelemetry = (clock: Pick<Clock, 'now'>, serviceName
   };
 };
 
+type Measured = readonly [name: string, unit: (typeof MetricUnit)[keyof typeof MetricUnit], value: number];
 type Verdict = NonNullable<Parameters<Telemetry['answered']>[0]['verdict']>;
 
 const checkMeasurements = (verdict: Verdict | undefined, code: string | null): Measurement[] => {

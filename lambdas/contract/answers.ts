@@ -1,6 +1,6 @@
 // The shapes that the API answers with. Handlers are held to them by the compiler, and every answer of a test by zod; the OpenAPI
 // document is made of them. Nothing parses an answer on its way out, so no function has them in its bundle.
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import type { Operation } from '#contract/routes';
 import { ERROR_STATUS, type ErrorCode } from '#domain/errors';
 
@@ -23,10 +23,10 @@ export const EffectiveSettings = z.strictObject({
   hold_percentage: z.number(),
   reconciliation_timeout_seconds: whole,
   sweep_interval_seconds: whole,
-  pricing_region: words.nullable(),
+  pricing_region: z.nullable(words),
   pricing_cache_ttl_seconds: whole,
-  advisor_url: words.nullable(),
-  default_cluster: words.nullable(),
+  advisor_url: z.nullable(words),
+  default_cluster: z.nullable(words),
   max_body_bytes: whole,
   max_deadline_ms: whole,
   max_page_size: whole,
@@ -42,11 +42,11 @@ const funds = {
 
 export const Account = z.strictObject({
   account: words,
-  name: words.nullable(),
-  description: words.nullable(),
+  name: z.nullable(words),
+  description: z.nullable(words),
   ...funds,
-  start_date: z.iso.date().nullable(),
-  end_date: z.iso.date().nullable(),
+  start_date: z.nullable(z.iso.date()),
+  end_date: z.nullable(z.iso.date()),
   status: z.enum(['active', 'suspended', 'closed']),
   version: whole,
   created_at: instant,
@@ -57,7 +57,7 @@ export const Hold = z.strictObject({
   hold_id: words,
   account: words,
   cluster: words,
-  user: words.nullable(),
+  user: z.nullable(words),
   partition: words,
   state: holdState,
   amount: dollars,
@@ -67,12 +67,12 @@ export const Hold = z.strictObject({
   tasks_ended: whole,
   wall_time: wallTime,
   nodes: whole,
-  job_id: words.nullable(),
-  submitted_at: instant.nullable(),
+  job_id: z.nullable(words),
+  submitted_at: z.nullable(instant),
   forced: z.boolean(),
   created_at: instant,
   expires_at: instant,
-  closed_at: instant.nullable(),
+  closed_at: z.nullable(instant),
 });
 
 export const LineItem = z.strictObject({ name: words, quantity: z.number(), unit_price: z.number(), amount: dollars });
@@ -81,25 +81,25 @@ export const LineItem = z.strictObject({ name: words, quantity: z.number(), unit
 export const Spec = z.strictObject({
   account: words,
   partition: words,
-  user: words.nullable(),
+  user: z.nullable(words),
   cluster: words,
-  nodes: whole.nullable(),
-  min_nodes: whole.nullable(),
-  ntasks: whole.nullable(),
-  cpus: whole.nullable(),
-  cpus_per_task: whole.nullable(),
-  gpus: whole.nullable(),
-  gpus_per_node: whole.nullable(),
-  gpu_type: words.nullable(),
-  memory: memory.nullable(),
-  memory_per_cpu: memory.nullable(),
-  exclusive: z.boolean().nullable(),
-  constraint: words.nullable(),
-  wall_time: wallTime.nullable(),
-  array: words.nullable(),
-  het_offset: whole.nullable(),
-  qos: words.nullable(),
-  job_name: words.nullable(),
+  nodes: z.nullable(whole),
+  min_nodes: z.nullable(whole),
+  ntasks: z.nullable(whole),
+  cpus: z.nullable(whole),
+  cpus_per_task: z.nullable(whole),
+  gpus: z.nullable(whole),
+  gpus_per_node: z.nullable(whole),
+  gpu_type: z.nullable(words),
+  memory: z.nullable(memory),
+  memory_per_cpu: z.nullable(memory),
+  exclusive: z.nullable(z.boolean()),
+  constraint: z.nullable(words),
+  wall_time: z.nullable(wallTime),
+  array: z.nullable(words),
+  het_offset: z.nullable(whole),
+  qos: z.nullable(words),
+  job_name: z.nullable(words),
 });
 
 export const Correction = z.strictObject({ correction_id: words, actual_cost: dollars });
@@ -113,19 +113,19 @@ export const RunRecord = z.strictObject({
   late: z.boolean(),
   final: z.boolean(),
   tasks: whole,
-  elapsed_seconds: whole.nullable(),
-  partition: words.nullable(),
-  nodes: whole.nullable(),
-  state: words.nullable(),
-  job_id: words.nullable(),
-  user: words.nullable(),
-  started_at: instant.nullable(),
-  ended_at: instant.nullable(),
+  elapsed_seconds: z.nullable(whole),
+  partition: z.nullable(words),
+  nodes: z.nullable(whole),
+  state: z.nullable(words),
+  job_id: z.nullable(words),
+  user: z.nullable(words),
+  started_at: z.nullable(instant),
+  ended_at: z.nullable(instant),
   booked_at: instant,
   corrections: z.array(Correction),
 });
 
-const page = { cursor: words.exactOptional() };
+const page = { cursor: z.exactOptional(words) };
 
 export const HoldDetail = z.strictObject({
   ...Hold.shape,
@@ -143,7 +143,7 @@ const priceSources = ['advisor', 'pricing-api', 'catalogue', 'flat-rate'] as con
 export const Tried = z.strictObject({ source: z.enum([...priceSources, 'price-cache']), outcome: words });
 export const Estimate = z.strictObject({
   source: z.enum(priceSources),
-  price_date: words.nullable(),
+  price_date: z.nullable(words),
   confidence: z.number(),
   tried: z.array(Tried),
   instance_types: z.array(words),
@@ -154,36 +154,36 @@ export const Estimate = z.strictObject({
   high: dollars,
 });
 export const Fits = z.strictObject({
-  wall_time: wallTime.exactOptional(),
-  nodes: whole.exactOptional(),
-  array_tasks: whole.exactOptional(),
+  wall_time: z.exactOptional(wallTime),
+  nodes: z.exactOptional(whole),
+  array_tasks: z.exactOptional(whole),
 });
 export const Verdict = z.strictObject({
   available: z.boolean(),
   decision: z.enum(['admitted', 'refused']),
   estimated_cost: dollars,
   hold_amount: dollars,
-  hold_id: words.exactOptional(),
-  transaction_id: words.exactOptional(),
-  expires_at: instant.exactOptional(),
+  hold_id: z.exactOptional(words),
+  transaction_id: z.exactOptional(words),
+  expires_at: z.exactOptional(instant),
   budget_remaining: dollars,
   message: words,
-  recommendation: words.nullable(),
-  code: z.enum(['insufficient_budget', 'account_inactive', 'outside_dates', 'limit_exceeded']).exactOptional(),
-  shortfall: dollars.exactOptional(),
-  fits: Fits.exactOptional(),
+  recommendation: z.nullable(words),
+  code: z.exactOptional(z.enum(['insufficient_budget', 'account_inactive', 'outside_dates', 'limit_exceeded'])),
+  shortfall: z.exactOptional(dollars),
+  fits: z.exactOptional(Fits),
   wall_time: wallTime,
   details: z.strictObject({ account: Funds, estimate: Estimate }),
 });
 
 export const Settlement = z.strictObject({
   success: z.boolean(),
-  transaction_id: words.nullable(),
+  transaction_id: z.nullable(words),
   run_id: words,
   original_hold: dollars,
   actual_charge: dollars,
   refund_amount: dollars,
-  hold_state: holdState.nullable(),
+  hold_state: z.nullable(holdState),
   late: z.boolean(),
   message: words,
 });
@@ -192,7 +192,7 @@ export const SettlementList = z.strictObject({ results: z.array(Settlement) });
 export const Heartbeat = z.strictObject({ cluster: words, stale_at: instant });
 export const Cluster = z.strictObject({
   cluster: words,
-  agent_version: words.nullable(),
+  agent_version: z.nullable(words),
   last_heartbeat: instant,
   principals: z.array(words),
 });
@@ -223,39 +223,39 @@ export const Entry = z.strictObject({
   held_delta: dollars,
   used_delta: dollars,
   limit_delta: dollars,
-  hold_id: words.nullable(),
-  job_id: words.nullable(),
-  run_id: words.nullable(),
-  user: words.nullable(),
-  note: words.nullable(),
+  hold_id: z.nullable(words),
+  job_id: z.nullable(words),
+  run_id: z.nullable(words),
+  user: z.nullable(words),
+  note: z.nullable(words),
 });
 export const EntryList = z.strictObject({ transactions: z.array(Entry), ...page });
 
 const counters = { jobs: whole, used: dollars, held: dollars, node_hours: z.number() };
-export const UsageRow = z.strictObject({ key: words.nullable(), ...counters });
+export const UsageRow = z.strictObject({ key: z.nullable(words), ...counters });
 export const UsageTotal = z.strictObject(counters);
-export const UsageTable = z.strictObject({ rows: z.array(UsageRow), total: UsageTotal, from: words.nullable(), to: words.nullable() });
+export const UsageTable = z.strictObject({ rows: z.array(UsageRow), total: UsageTotal, from: z.nullable(words), to: z.nullable(words) });
 
 const comparison = {
   holds: whole,
   estimated: dollars,
   held: dollars,
   used: dollars,
-  used_of_estimated: z.number().nullable(),
-  used_of_held: z.number().nullable(),
+  used_of_estimated: z.nullable(z.number()),
+  used_of_held: z.nullable(z.number()),
   overran: whole,
-  suggested_hold_percentage: z.number().nullable(),
-  suggested_risk: z.number().nullable(),
+  suggested_hold_percentage: z.nullable(z.number()),
+  suggested_risk: z.nullable(z.number()),
   unspent_holds: whole,
   unspent_held: dollars,
 };
-export const AccuracyRow = z.strictObject({ key: words.nullable(), ...comparison });
+export const AccuracyRow = z.strictObject({ key: z.nullable(words), ...comparison });
 export const AccuracyTotal = z.strictObject(comparison);
 export const AccuracyTable = z.strictObject({
   rows: z.array(AccuracyRow),
   total: AccuracyTotal,
-  from: words.nullable(),
-  to: words.nullable(),
+  from: z.nullable(words),
+  to: z.nullable(words),
   risk: z.number(),
   min_holds: whole,
 });
@@ -263,18 +263,18 @@ export const AccuracyTable = z.strictObject({
 export const Difference = z.strictObject({
   account: words,
   column: z.enum(['available', 'held', 'used', 'limit', 'unconfirmed', 'entries', 'hold', 'run']),
-  hold_id: words.exactOptional(),
-  run_id: words.exactOptional(),
+  hold_id: z.exactOptional(words),
+  run_id: z.exactOptional(words),
   stored: z.number(),
   replayed: z.number(),
   cause: words,
-  repaired: z.boolean().exactOptional(),
+  repaired: z.exactOptional(z.boolean()),
 });
 export const AuditReport = z.strictObject({
   accounts: whole,
   entries: whole,
   differences: z.array(Difference),
-  not_compared: whole.exactOptional(),
+  not_compared: z.exactOptional(whole),
   ...page,
 });
 
@@ -288,32 +288,32 @@ export const PartitionModel = z.strictObject({
   overhead_minutes: whole,
   overhead_per_node_hour: dollars,
   overhead: z.enum(['run', 'site']),
-  default_wall_time: wallTime.nullable(),
+  default_wall_time: z.nullable(wallTime),
   unpriced: z.enum(['deny', 'flat']),
-  flat_rate_per_node_hour: dollars.nullable(),
+  flat_rate_per_node_hour: z.nullable(dollars),
   write_off_node_failures: z.boolean(),
-  features: z.record(z.string(), z.array(words)).nullable(),
+  features: z.nullable(z.record(z.string(), z.array(words))),
   threads_per_core: whole,
-  memory_per_node: memory.nullable(),
+  memory_per_node: z.nullable(memory),
   source: words,
-  price_per_node_hour: dollars.nullable(),
-  price_instance_type: words.nullable(),
-  price_source: z.enum(priceSources).nullable(),
-  price_date: words.nullable(),
-  price_age_days: whole.nullable(),
-  price_confidence: z.number().nullable(),
+  price_per_node_hour: z.nullable(dollars),
+  price_instance_type: z.nullable(words),
+  price_source: z.nullable(z.enum(priceSources)),
+  price_date: z.nullable(words),
+  price_age_days: z.nullable(whole),
+  price_confidence: z.nullable(z.number()),
 });
 export const PartitionList = z.strictObject({ partitions: z.array(PartitionModel), ...page });
 
 /** Any refusal. */
 export const Refusal = z.strictObject({
-  error: z.strictObject({ code: z.enum(ERROR_CODES), message: words, details: z.record(z.string(), z.unknown()).exactOptional() }),
+  error: z.strictObject({ code: z.enum(ERROR_CODES), message: words, details: z.exactOptional(z.record(z.string(), z.unknown())) }),
   request_id: words,
 });
 /** What API Gateway says where no function of ours was asked: clients judge it by its status. */
 export const GatewayMessage = z.looseObject({ message: words });
 
-const ok = <S extends z.ZodType>(shape: S) => ({ status: 200, shape }) as const;
+const ok = <S extends z.ZodMiniType>(shape: S) => ({ status: 200, shape }) as const;
 const removed = { status: 204, shape: undefined } as const;
 
 /** What each operation answers when all is well. */
@@ -359,10 +359,12 @@ export const ANSWERS = {
 
   showSettings: ok(EffectiveSettings),
   showOpenApi: ok(z.looseObject({ openapi: words })),
-} as const satisfies Record<Operation, { readonly status: number; readonly shape: z.ZodType | undefined }>;
+} as const satisfies Record<Operation, { readonly status: number; readonly shape: z.ZodMiniType | undefined }>;
 
 type Frozen<T> = T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
 /** What a shape says, as it is read: nobody changes an answer. */
-export type Told<S extends z.ZodType> = Frozen<z.output<S>>;
+export type Told<S extends z.ZodMiniType> = Frozen<z.output<S>>;
 /** What one operation answers. */
-export type AnswerTo<O extends Operation> = (typeof ANSWERS)[O]['shape'] extends z.ZodType ? Told<(typeof ANSWERS)[O]['shape']> : undefined;
+export type AnswerTo<O extends Operation> = (typeof ANSWERS)[O]['shape'] extends z.ZodMiniType
+  ? Told<(typeof ANSWERS)[O]['shape']>
+  : undefined;

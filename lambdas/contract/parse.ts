@@ -1,12 +1,15 @@
 // From what somebody sent to a shape of the contract, or to a refusal that names each field and its problem.
-import type * as z from 'zod';
+import type * as z from 'zod/mini';
+import en from 'zod/v4/locales/en.js';
 import { BudgetError } from '#domain/errors';
 
 const MAX_FIELDS_REPORTED = 20;
+/** `zod/mini` knows no language by itself. */
+const IN_ENGLISH = { error: en().localeError };
 
 /** @throws BudgetError validation_failed with the path and problem of each field */
-export const parsed = <S extends z.ZodType>(shape: S, value: unknown): z.output<S> => {
-  const result = shape.safeParse(value);
+export const parsed = <S extends z.ZodMiniType>(shape: S, value: unknown): z.output<S> => {
+  const result = shape.safeParse(value, IN_ENGLISH);
   if (result.success) return result.data;
   const fields = result.error.issues.slice(0, MAX_FIELDS_REPORTED).flatMap(fieldsOf);
   const [first] = fields;

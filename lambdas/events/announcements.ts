@@ -1,16 +1,7 @@
 // What a change of the table is worth telling of, outside: events for the bus, and words for people.
 import type { Change } from '#app/ports';
-import {
-  BUDGET_SOURCE,
-  type BusEvent,
-  HOLD_EXPIRED,
-  HOLD_PLACED,
-  HOLD_RELEASED,
-  HOLD_SETTLED,
-  type HoldEventDetail,
-  THRESHOLD_CROSSED,
-  type ThresholdCrossedDetail,
-} from '#contract/events';
+import type { HoldEventDetail, ThresholdCrossedDetail } from '#contract/event-shapes';
+import { BUDGET_SOURCE, type BusEvent, HOLD_EXPIRED, HOLD_PLACED, HOLD_RELEASED, HOLD_SETTLED, THRESHOLD_CROSSED } from '#contract/events';
 import type { Account } from '#domain/account';
 import type { Hold, HoldState } from '#domain/hold';
 import type { Instant } from '#domain/ledger';

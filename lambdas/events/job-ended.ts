@@ -2,7 +2,8 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import type { Clock, Services } from '#app/ports';
 import { settleRuns } from '#app/settle-runs';
-import { JOB_ENDED_BUDGET_MS, JobEndedEvent } from '#contract/events';
+import { JobEndedEvent } from '#contract/event-shapes';
+import { JOB_ENDED_BUDGET_MS } from '#contract/events';
 import { id } from '#contract/fields';
 import { parsed, parsedJson } from '#contract/parse';
 import type { ReconcileFields } from '#contract/requests';

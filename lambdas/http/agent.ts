@@ -9,6 +9,7 @@ import { readHoldOrThrow, readJobLinkOrThrow, readSpecOf } from '#app/read';
 import { releaseHold } from '#app/release-hold';
 import { settleRuns } from '#app/settle-runs';
 import { compact } from '#contract/compact';
+import { HoldPath, JobPath } from '#contract/job-requests';
 import {
   BindRequest,
   ClusterHoldsQuery,
@@ -17,8 +18,6 @@ import {
   CorrectRequest,
   ExtendRequest,
   ForceRequest,
-  HoldPath,
-  JobPath,
   JobQuery,
   PageQuery,
   ReconcileRequest,

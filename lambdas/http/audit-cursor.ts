@@ -3,7 +3,7 @@
 // It is packed and not signed. Whoever may audit may also repair and deposit; and what a forged cursor made a repair write
 // is in the ledger, where the next audit finds it.
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import type { Audit } from '#app/audit-accounts';
 import type { Walk } from '#app/walk-ledger';
 import { invalid } from '#domain/errors';
@@ -14,28 +14,29 @@ type Place = Pick<Audit, 'cursor' | 'walk'>;
 /** A cursor that unpacks to more was not made here. */
 const MAX_UNPACKED_BYTES = 512 * 1024;
 
-const money = z
-  .string()
-  .regex(/^-?\d{1,30}$/)
-  .transform(BigInt);
-const instant = z.int().min(0);
-const name = z.string().min(1).max(256);
-const hold = z.tuple([name, money, money, instant, money.nullable()]);
+const money = z.pipe(
+  z.string().check(z.regex(/^-?\d{1,30}$/)),
+  z.transform((digits) => BigInt(digits)),
+);
+const instant = z.int().check(z.minimum(0));
+const name = z.string().check(z.minLength(1), z.maxLength(256));
+const place = z.string().check(z.maxLength(4096));
+const hold = z.tuple([name, money, money, instant, z.nullable(money)]);
 const run = z.tuple([name, name, money, z.boolean()]);
 const Packed = z.strictObject({
-  cursor: z.string().max(4096).optional(),
-  walk: z
-    .strictObject({
+  cursor: z.optional(place),
+  walk: z.optional(
+    z.strictObject({
       account: name,
       times: z.tuple([instant, instant, instant, instant]),
-      place: z.string().max(4096).optional(),
+      place: z.optional(place),
       columns: z.tuple([money, money, money, money]),
-      count: z.int().min(0),
+      count: z.int().check(z.minimum(0)),
       holds: z.array(hold),
       runs: z.array(run),
-      left: z.int().min(0),
-    })
-    .optional(),
+      left: z.int().check(z.minimum(0)),
+    }),
+  ),
 });
 type Packed = z.input<typeof Packed>;
 

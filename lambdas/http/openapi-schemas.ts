@@ -1,8 +1,9 @@
 // JSON Schema of the shapes in the contract, each property with what the glossary says of it.
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import * as answers from '#contract/answers';
-import { accountName, arraySpec, flag, instant, page, usd, usdFromZero, wallTime } from '#contract/fields';
+import { accountName, arraySpec, flag, instant, page, shareE4, usd, usdFromZero, wallTime } from '#contract/fields';
 import { GLOSSARY } from '#contract/glossary';
+import * as jobRequests from '#contract/job-requests';
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '#contract/limits';
 import * as requests from '#contract/requests';
 
@@ -23,24 +24,25 @@ const IN_OTHER_WORDS: ReadonlyMap<unknown, JsonSchema> = new Map<unknown, JsonSc
     instant,
     { type: 'string', pattern: '^2[01][0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\\.[0-9]+)?Z$' },
   ],
+  [shareE4, { type: 'string', pattern: '^(0(\\.[0-9]{1,4})?|1(\\.0{1,4})?)$' }],
   [page.limit, { type: 'integer', minimum: 1, maximum: MAX_PAGE_SIZE, default: DEFAULT_PAGE_SIZE }],
   [flag, { type: 'boolean' }],
 ]);
 
-const isShape = (value: unknown): value is z.ZodType => value instanceof z.ZodType;
+const isShape = (value: unknown): value is z.ZodMiniType => value instanceof z.ZodMiniType;
 const ofQueryOrPath = /(Query|Path)$|^NoFields$/;
 
-const named = (module: object, isWanted: (name: string) => boolean): [string, z.ZodType][] =>
-  Object.entries(module).filter((entry): entry is [string, z.ZodType] => isShape(entry[1]) && isWanted(entry[0]));
+const named = (module: object, isWanted: (name: string) => boolean): [string, z.ZodMiniType][] =>
+  Object.entries(module).filter((entry): entry is [string, z.ZodMiniType] => isShape(entry[1]) && isWanted(entry[0]));
 
-const NAMED: Readonly<Record<Io, readonly [string, z.ZodType][]>> = {
-  input: named(requests, (name) => !ofQueryOrPath.test(name)),
+const NAMED: Readonly<Record<Io, readonly [string, z.ZodMiniType][]>> = {
+  input: named({ ...jobRequests, ...requests }, (name) => !ofQueryOrPath.test(name)),
   output: named(answers, () => true),
 };
 const NAME_OF = new Map(Object.values(NAMED).flatMap((shapes) => shapes.map(([name, shape]) => [shape, name] as const)));
 
 /** Where the document has this shape. */
-export const refTo = (shape: z.ZodType): JsonSchema => {
+export const refTo = (shape: z.ZodMiniType): JsonSchema => {
   const name = NAME_OF.get(shape);
   if (name === undefined) throw new Error('a body or an answer needs an exported shape, so that the document can name it');
   return { $ref: `#/components/schemas/${name}` };
@@ -57,7 +59,7 @@ const schemasOf = (io: Io): Record<string, JsonSchema> => {
 };
 
 /** Of a query or a path: each field by its name. */
-export const fieldsOf = (shape: z.ZodType, name: string): { name: string; isRequired: boolean; schema: JsonSchema }[] => {
+export const fieldsOf = (shape: z.ZodMiniType, name: string): { name: string; isRequired: boolean; schema: JsonSchema }[] => {
   const schema = tidy(z.toJSONSchema(shape, optionsOf('input')) as JsonSchema, 'input');
   const required = (schema.required ?? []) as string[];
   const fields = Object.entries((schema.properties ?? {}) as Record<string, JsonSchema>);

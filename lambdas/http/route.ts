@@ -1,12 +1,12 @@
 // One route: read the request, ask a use case, write the answer. The same in AWS and in `asbb local`.
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
-import type * as z from 'zod';
+import type * as z from 'zod/mini';
 import { requireOwn } from '#app/own-cluster';
 import type { PageRequest, Services, Telemetry, World } from '#app/ports';
+import { NoFields } from '#contract/job-requests';
 import { DEFAULT_DEADLINE_MS, MAX_BODY_BYTES } from '#contract/limits';
 import { parsed, parsedJson } from '#contract/parse';
 import { principalOf } from '#contract/principal';
-import { NoFields } from '#contract/requests';
 import type { FunctionName, OperationOf } from '#contract/routes';
 import { BudgetError } from '#domain/errors';
 
@@ -27,7 +27,11 @@ export const ok = (body: unknown): Answer => ({ status: 200, body });
 export const created = (body: unknown): Answer => ({ status: 201, body });
 export const noContent: Answer = { status: 204 };
 
-interface Shapes<P extends z.ZodType = z.ZodType, Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType> {
+interface Shapes<
+  P extends z.ZodMiniType = z.ZodMiniType,
+  Q extends z.ZodMiniType = z.ZodMiniType,
+  B extends z.ZodMiniType = z.ZodMiniType,
+> {
   readonly path?: P;
   readonly query?: Q;
   readonly body?: B;
@@ -47,7 +51,7 @@ export type RoutesOf<F extends FunctionName> = Readonly<Record<OperationOf<F>, R
  * A route from its shapes and what it does. `deadline_ms` of the body, where the shape has it, counts from the arrival.
  * @throws BudgetError validation_failed with the path and problem of each field; body_too_large
  */
-export const route = <P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
+export const route = <P extends z.ZodMiniType, Q extends z.ZodMiniType, B extends z.ZodMiniType>(
   shapes: Shapes<P, Q, B>,
   handle: (request: { path: z.output<P>; query: z.output<Q>; body: z.output<B> }, world: World) => Promise<Answer>,
 ): RouteOf => {
@@ -95,7 +99,7 @@ const clustersIn = (request: { path: unknown; query: unknown; body: unknown }): 
 const deadlineMsOf = (body: unknown): number | undefined =>
   typeof body === 'object' && body !== null && 'deadline_ms' in body && typeof body.deadline_ms === 'number' ? body.deadline_ms : undefined;
 
-const parsedBy = <S extends z.ZodType>(shape: S | undefined, value: unknown): z.output<S> =>
+const parsedBy = <S extends z.ZodMiniType>(shape: S | undefined, value: unknown): z.output<S> =>
   shape === undefined ? (undefined as z.output<S>) : parsed(shape, value); // No shape: the handler has no such input to look at.
 
 /** The body as JSON whatever its content type says: `curl -d` says it is a form. */

@@ -5,7 +5,7 @@ import { quoteJob } from '#app/quote-job';
 import { readJobLinkOrThrow } from '#app/read';
 import type { Verdict } from '#app/verdict';
 import { compact } from '#contract/compact';
-import { AdjustRequest, CheckRequest, HoldPath, JobPath, QuoteRequest } from '#contract/requests';
+import { AdjustRequest, CheckRequest, HoldPath, JobPath, QuoteRequest } from '#contract/job-requests';
 import { VERSION } from '#contract/version';
 import { verdictAnswer } from '#http/answers';
 import { type Answer, ok, type RoutesOf, route } from '#http/route';

@@ -1,9 +1,10 @@
 // From the wire's fields to the domain's words. Absent stays absent.
-import type * as z from 'zod';
+import type * as z from 'zod/mini';
 import type { Adjustment } from '#app/adjust-hold';
 import type { Settings } from '#app/ports';
 import { compact } from '#contract/compact';
-import type { AdjustRequest, JobFields, PartitionFields } from '#contract/requests';
+import type { AdjustRequest, JobFields } from '#contract/job-requests';
+import type { PartitionFields } from '#contract/requests';
 import { BudgetError, invalid } from '#domain/errors';
 import type { Job } from '#domain/job';
 import type { PartitionModel } from '#domain/partition';

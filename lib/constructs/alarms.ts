@@ -5,7 +5,13 @@ import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { METRIC_ACCOUNTS_NOT_AUDITED, METRIC_AUDIT_DIFFERENCES, METRIC_STALE_AGENTS, METRIC_SWEEPS } from '#contract/metrics';
+import {
+  METRIC_ACCOUNTS_NOT_AUDITED,
+  METRIC_AUDIT_DIFFERENCES,
+  METRIC_PRICES_NOT_REFRESHED,
+  METRIC_STALE_AGENTS,
+  METRIC_SWEEPS,
+} from '#contract/metrics';
 import type { Config } from '#lib/config';
 import type { Watched } from '#lib/constructs/watched';
 
@@ -112,6 +118,14 @@ const money = ({ config, functions, measured }: AlarmsProps): Alert[] => {
       name: 'audit-failed',
       description: 'The daily audit did not come to its end: look at the log of audit.',
       metric: functions.audit.metricErrors({ period: DAY, statistic: 'Sum' }),
+      threshold: 1,
+    },
+    {
+      name: 'prices-not-refreshed',
+      description:
+        'For a day no refresh got every price, so submissions are priced with old ones: the log of price-refresh names types and reasons.',
+      // Prices live a day and are asked for twice in it: what one refresh does not get, the next one may.
+      metric: measured(METRIC_PRICES_NOT_REFRESHED, { statistic: 'Minimum', period: DAY }),
       threshold: 1,
     },
   ];

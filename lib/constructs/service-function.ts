@@ -1,16 +1,12 @@
-import { join } from 'node:path';
 import { ArnFormat, type Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Architecture, LoggingFormat, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
-import { NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
+import { Architecture, Function as LambdaFunction, LoggingFormat, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { BUNDLING } from '#lib/bundling';
+import { bundledCode } from '#lib/bundling';
 import type { Config } from '#lib/config';
 import { type NamedTable, type ServiceFunctionName, TABLE_ACCESS, tableStatements } from '#lib/constructs/table-access';
 import { serviceName } from '#lib/constructs/watched';
-
-const ROOT = join(import.meta.dirname, '../..');
 
 export interface ServiceFunctionProps {
   readonly name: ServiceFunctionName;
@@ -45,7 +41,7 @@ const DEFAULT_MEMORY_MIB = 512;
 
 /** A function of the service, with a log of its own and a role that may do to the table what the function does, and nothing else. */
 export class ServiceFunction extends Construct {
-  readonly lambda: NodejsFunction;
+  readonly lambda: LambdaFunction;
   readonly role: Role;
   readonly logGroup: LogGroup;
 
@@ -62,12 +58,11 @@ export class ServiceFunction extends Construct {
       description: `asbb ${config.stage}: ${name}`,
     });
     for (const statement of [this.mayLog(), ...tableStatements(table, TABLE_ACCESS[name])]) this.role.addToPolicy(statement);
-    this.lambda = new NodejsFunction(this, 'Function', {
+    this.lambda = new LambdaFunction(this, 'Function', {
       functionName: `asbb-${config.stage}-${name}`,
       description: `asbb ${config.stage}: ${props.description}`,
-      entry: join(ROOT, props.entry),
-      depsLockFilePath: join(ROOT, 'package-lock.json'),
-      projectRoot: ROOT,
+      code: bundledCode(props.entry),
+      handler: 'index.handler',
       runtime: Runtime.NODEJS_22_X,
       architecture: Architecture.ARM_64,
       memorySize: props.memoryMib ?? DEFAULT_MEMORY_MIB,
@@ -76,19 +71,12 @@ export class ServiceFunction extends Construct {
       logGroup: this.logGroup,
       loggingFormat: LoggingFormat.JSON,
       tracing: Tracing.ACTIVE,
-      awsSdkConnectionReuse: false, // A variable for the SDK before this one.
       environment: {
         TABLE_NAME: table.tableName,
         SERVICE_NAME: serviceName(config.stage),
         ...(props.booksMoney !== false && moneySettings(config)),
         ...(props.mapsErrors !== false && { NODE_OPTIONS: '--enable-source-maps' }),
         ...props.environment,
-      },
-      bundling: {
-        ...BUNDLING,
-        mainFields: [...BUNDLING.mainFields],
-        externalModules: [...BUNDLING.externalModules],
-        format: OutputFormat.CJS,
       },
       ...(props.retryAttempts === undefined ? {} : { retryAttempts: props.retryAttempts }),
     });

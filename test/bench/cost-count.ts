@@ -17,6 +17,7 @@ import { offlinePricing } from '#cli/local/pricing';
 import { API_BASE_PATH } from '#contract/limits';
 import { followedKind, TABLE } from '#contract/table';
 import { sweep } from '#events/expire';
+import { refresh } from '#events/price-refresh';
 import { followStream } from '#events/stream';
 import { adminRoutes } from '#http/admin';
 import { agentRoutes } from '#http/agent';
@@ -86,7 +87,8 @@ export type StepName =
   | 'listNone'
   | 'listUnbound'
   | 'listBound'
-  | 'sweep';
+  | 'sweep'
+  | 'refresh';
 
 const WRITE_UNIT_BYTES = 1024;
 const READ_UNIT_BYTES = 4096;
@@ -235,6 +237,7 @@ const aBench = async (endpoint: string, lines: string[]) => {
     const heartbeat = await step(() => beat(ask));
     const listNone = await step(() => list(false));
     const aSweep = await step(() => sweep(services, clock));
+    const aRefresh = await step(() => refresh(services, clock));
     const check = await step(() => ask('POST', '/budget/check', { ...aJob, hold_id }));
     const listUnbound = await step(() => list(false));
     const bind = await step(() => ask('POST', `/holds/${hold_id}/bind`, boundAt(now, 12_345)));
@@ -267,6 +270,7 @@ const aBench = async (endpoint: string, lines: string[]) => {
         listUnbound,
         listBound,
         sweep: aSweep,
+        refresh: aRefresh,
       },
       auditReadUnitsPerJob: await auditSlope(),
       storedBytesPerJob,

@@ -101,6 +101,8 @@ const monthly = ({ steps, ...counts }: CostCounts, { jobs, kept }: Month, design
   const listAlls = ASSUMED.secondsPerMonth / ASSUMED.listAllSeconds / (design.listAllQuarterly ? 1 : 16);
   const listings = ((ASSUMED.openHours * 3600) / ASSUMED.listAllSeconds / (design.listAllQuarterly ? 1 : 16)) * jobs;
   const sweeps = ASSUMED.secondsPerMonth / ASSUMED.sweepSeconds;
+  const refreshes = ASSUMED.secondsPerMonth / ASSUMED.refreshSeconds;
+  const refreshed = refreshes * ASSUMED.refreshedTypes;
   const holdsPerRequest = design.eachHoldAlone ? 1 : Math.max(1, Math.min(ASSUMED.runsPerRequest, jobs / passes));
   const together = jobs / holdsPerRequest;
   const calls: readonly Called[] = [
@@ -112,7 +114,11 @@ const monthly = ({ steps, ...counts }: CostCounts, { jobs, kept }: Month, design
     { step: steps.heartbeat, times: passes },
     { step: steps.listNone, times: passes + listAlls },
   ];
-  const all: readonly Called[] = [...calls, { step: steps.sweep, times: sweeps }];
+  const all: readonly Called[] = [
+    ...calls,
+    { step: steps.sweep, times: sweeps },
+    { step: steps.refresh, times: refreshed, requests: refreshes },
+  ];
   const sumOf = (of: (step: Step) => number): number => all.reduce((sum, { step, times }) => sum + times * of(step), 0);
   const sumByRequest = (of: (step: Step) => number): number =>
     all.reduce((sum, { step, times, requests = times }) => sum + requests * of(step), 0);
@@ -140,12 +146,13 @@ const monthly = ({ steps, ...counts }: CostCounts, { jobs, kept }: Month, design
     (ASSUMED.memoryGb * (requests * ASSUMED.requestMs + batches * ASSUMED.readerMs + sweeps * ASSUMED.sweepMs)) / 1000 +
     ASSUMED.auditMemoryGb * auditSeconds;
   const invocations = requests + batches + sweeps + DAYS;
+  const refreshGbSeconds = (ASSUMED.memoryGb * refreshed * ASSUMED.refreshMsPerType) / 1000;
 
   const ofSubmit = (1 + ASSUMED.refusalsPerJob) * jobs;
-  const traces = design.traced ? [ofSubmit, requests - ofSubmit, batches, sweeps].reduce((sum, n) => sum + tracesOf(n), 0) : 0;
+  const traces = design.traced ? [ofSubmit, requests - ofSubmit, batches, sweeps, refreshes].reduce((sum, n) => sum + tracesOf(n), 0) : 0;
   const logGb =
     (sumByRequest((step) => step.logBytes + step.reader.logBytes) +
-      invocations * ASSUMED.platformLogBytes +
+      (invocations + refreshes) * ASSUMED.platformLogBytes +
       requests * ASSUMED.accessLogBytes) /
     GB;
   const polls = (ASSUMED.queuePollers * ASSUMED.secondsPerMonth) / ASSUMED.queuePollSeconds;
@@ -159,6 +166,7 @@ const monthly = ({ steps, ...counts }: CostCounts, { jobs, kept }: Month, design
     { service: 'DynamoDB: storage and recovery', dollars: cost('storedGb', storedGb) + cost('backedUpGb', storedGb) },
     { service: 'HTTP API', dollars: cost('apiRequest', requests) },
     { service: 'Lambda', dollars: cost('invocation', invocations) + cost('gbSecond', gbSeconds) },
+    { service: 'Lambda: refresh of prices', dollars: cost('invocation', refreshes) + cost('gbSecond', refreshGbSeconds) },
     {
       service: 'EventBridge',
       dollars: design.holdEvents
@@ -224,6 +232,7 @@ const STEPS: readonly (readonly [StepName, string])[] = [
   ['listUnbound', 'the same, with one'],
   ['listBound', 'list of bound holds, with one'],
   ['sweep', 'sweep, nothing overdue'],
+  ['refresh', 'refresh of one price'],
 ];
 
 /** The row of one step. */

@@ -1,5 +1,7 @@
 // What AWS asks, and what is taken for granted where nothing can be counted here. us-east-1, nothing of any free tier.
 
+import { PRICE_REFRESH_INTERVAL_MS } from '#contract/settings';
+
 export interface Price {
   readonly what: string;
   readonly usd: number;
@@ -65,12 +67,15 @@ export const ASSUMED = {
   logMonths: 3,
   passSeconds: 15,
   sweepSeconds: 60,
+  refreshSeconds: PRICE_REFRESH_INTERVAL_MS / 1000,
+  refreshedTypes: 20,
+  refreshMsPerType: 600,
   listAllSeconds: 900,
   readerWindowSeconds: 1,
   readerBatch: 100,
   queuePollers: 5,
   queuePollSeconds: 20,
-  alarms: 9,
+  alarms: 10,
   dashboards: 1,
   secrets: 1,
   openHours: 4,
@@ -89,7 +94,7 @@ export const ASSUMPTIONS: readonly string[] = [
   `An agent looks each ${ASSUMED.passSeconds} s (a heartbeat and a list of unbound holds, in which each job is seen once), and lists all bound holds each ${ASSUMED.listAllSeconds / 60} minutes; a job is bound for ${ASSUMED.openHours} hours, so it is listed ${(ASSUMED.openHours * 3600) / ASSUMED.listAllSeconds} times. One cluster.`,
   `Of 100 jobs ${ASSUMED.extendsPerJob * 100} are extended once, and beside them ${ASSUMED.refusalsPerJob * 100} are refused. Jobs end through the API: none comes over the bus.`,
   `The stream's reader waits ${ASSUMED.readerWindowSeconds} s for up to ${ASSUMED.readerBatch} records, takes records of every item, and Lambda reads streams for nothing. Usage of a batch is not merged.`,
-  `A sweep each minute and an audit of all ledgers each day. ${ASSUMED.queuePollers} pollers wait ${ASSUMED.queuePollSeconds} s each at the queue of ended jobs.`,
+  `A sweep each minute and an audit of all ledgers each day. Each ${ASSUMED.refreshSeconds / 3600} hours ${ASSUMED.refreshedTypes} types are asked for anew, in ${ASSUMED.refreshMsPerType} ms each, for which AWS takes nothing. ${ASSUMED.queuePollers} pollers wait ${ASSUMED.queuePollSeconds} s each at the queue of ended jobs.`,
   `Beside the lines that were measured, Lambda writes ${ASSUMED.platformLogBytes} bytes a call and API Gateway ${ASSUMED.accessLogBytes} a request; logs are kept for ${ASSUMED.logMonths} months.`,
   `X-Ray records the first request of each second and ${ASSUMED.tracedShare * 100} % of the rest, for each function: with an even spread that is nearly all of them, so this is an upper bound.`,
   `${ASSUMED.alarms} alarms, ${ASSUMED.dashboards} dashboard, ${ASSUMED.secrets} secret (only with an advisor), a custom metric for each name and dimension that telemetry wrote in the count, for the whole month.`,

@@ -127,7 +127,9 @@ physics  differs  budget_limit  500  2000
 
   it('gives accounts of sacctmgr the budget that is named, and asks for one if none is', async () => {
     const { importing, show, writes } = await withService();
-    await expect(importing([ACCOUNTS])).rejects.toThrow(/line 2: how much may account chem spend\? Add a column 'budget', or say --budget/);
+    await expect(importing([ACCOUNTS])).rejects.toThrow(
+      /line 2: how much may account chem spend\? Add a column 'budget' \(of ColdFront: --budget-attribute\), or say --budget/,
+    );
     expect(writes()).toEqual([]);
     await importing([ACCOUNTS, ASSOCIATIONS], { budget: '250' });
     expect(await show('physics')).toMatchObject({ budget_limit: 250, description: 'physics lab' });
@@ -181,5 +183,87 @@ physics  differs  budget_limit  500  2000
         { account: 'physics', change: 'new' },
       ],
     });
+  });
+});
+
+/** Made from the fields of ColdFront's AllocationSerializer; the form of sites' own plugins differs in the words marked by `words`. */
+const coldFront = (over: object = {}, words = { list: 'allocation_attributes', name: 'allocation_attribute_type' }) => {
+  const attribute = (name: string, value: string) => ({ [words.name]: name, value });
+  return [
+    {
+      id: 1,
+      project: 'Organic chemistry',
+      resource: 'hpc',
+      status: 'Active',
+      allocation_users: null,
+      [words.list]: [
+        attribute('slurm_account_name', 'Chem'),
+        attribute('Cloud Budget', '1000.50'),
+        attribute('slurm_specs', 'Fairshare=100'),
+      ],
+      ...over,
+    },
+    { id: 2, project: 'Old', resource: 'hpc', status: 'Expired', [words.list]: [attribute('slurm_account_name', 'old')] },
+    { id: 3, project: 'Disks', resource: 'store', status: 'Active', [words.list]: [attribute('Storage Quota (GB)', '5')] },
+  ];
+};
+
+describe("ColdFront's allocations", () => {
+  const names = { accountAttribute: 'slurm_account_name', budgetAttribute: 'Cloud Budget' };
+
+  it.each([
+    ['its API', coldFront()],
+    ['its API, as one page', { count: 3, next: null, previous: null, results: coldFront() }],
+    ["a site's plugin", coldFront({ project: { id: 7, title: 'Organic chemistry' } }, { list: 'attributes', name: 'attribute_type' })],
+  ])('are read as %s gives them: the active ones that have a Slurm account', (_, answer) => {
+    expect(readAccounts({ file: 'x', text: JSON.stringify(answer) }, names)).toEqual({
+      format: 'ColdFront',
+      accounts: [{ account: 'chem', name: 'Organic chemistry', budget: '1000.50', at: 'x row 1 (allocation 1)' }],
+    });
+  });
+
+  it.each([
+    ['[', 'x: is not JSON'],
+    ['{"detail":"Invalid token."}', 'x: is no list of allocations'],
+    [
+      { next: 'https://coldfront.example.org/api/allocations/?page=2', results: [] },
+      "x: is one page of several; save the page that 'next'",
+    ],
+    [[7], 'x row 1: is no allocation'],
+    [[{ id: 9 }], 'x row 1 (allocation 9): has no status'],
+    [coldFront().slice(1, 2), 'x: none of its 1 allocations is Active'],
+    [[{ id: 1, status: 'Active', allocation_attributes: null }], 'have no attributes: save'],
+    [coldFront().slice(2), "has an attribute 'slurm_account_name' (there are: Storage Quota (GB)): name yours with --account-attribute"],
+    [coldFront({ allocation_attributes: {} }), 'x row 1 (allocation 1): its attributes are no list'],
+    [coldFront({ allocation_attributes: [{ value: 'chem' }] }), 'x row 1 (allocation 1): an attribute has no name'],
+    [
+      coldFront({ allocation_attributes: ['a', 'b'].map((value) => ({ allocation_attribute_type: 'slurm_account_name', value })) }),
+      "has two attributes 'slurm_account_name', a and b",
+    ],
+    [
+      coldFront({ allocation_attributes: [{ allocation_attribute_type: 'slurm_account_name', value: 'no blanks' }] }),
+      '(allocation 1): account',
+    ],
+  ])('that are wrong are refused with their row and the mend (%j)', (answer, sentence) => {
+    const text = typeof answer === 'string' ? answer : JSON.stringify(answer);
+    expect(() => readAccounts({ file: 'x', text }, names)).toThrow(sentence);
+  });
+
+  it('open accounts with the dollars of the attribute that is named', async () => {
+    const { importing, show, writes } = await withService();
+    const text = JSON.stringify(coldFront());
+    await expect(importing([text])).rejects.toThrow('--budget-attribute');
+    expect(writes()).toEqual([]);
+    await importing([text], { budgetAttribute: 'Cloud Budget' });
+    expect(await show('chem')).toMatchObject({ name: 'Organic chemistry', budget_limit: 1000.5 });
+    const dear = JSON.stringify(
+      coldFront({
+        allocation_attributes: [
+          { allocation_attribute_type: 'slurm_account_name', value: 'bio' },
+          { allocation_attribute_type: 'Cloud Budget', value: 'lots' },
+        ],
+      }),
+    );
+    await expect(importing([dear], { budgetAttribute: 'Cloud Budget' })).rejects.toThrow(/row 1 \(allocation 1\): budget 'lots'/);
   });
 });

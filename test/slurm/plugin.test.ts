@@ -507,7 +507,7 @@ describe('settings', () => {
       .filter((line) => line.includes('asbb'));
     expect(lines).toHaveLength(1);
     expect(lines[0]).toMatch(/asbb: shadow would=refuse .*\$35,251\.20/);
-    expect(readShadowLine(lines[0] ?? '')).toMatchObject({
+    expect(readShadowLine(lines[0] ?? '', Date.now())).toMatchObject({
       would: 'refuse',
       account: 'physics',
       partition: 'aws',
