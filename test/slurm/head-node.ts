@@ -66,7 +66,6 @@ export const startHeadNode = async (asbb: string): Promise<HeadNode> => {
     const places = [
       [PAGE.endpoint, proxy.url],
       ['/etc/parallelcluster/slurm_plugin', join(ROOT, 'test/fixtures/partition-import')],
-      ['/opt/parallelcluster/shared', join(ROOT, 'test/fixtures/partition-import')],
       ['/etc/systemd/system', join(folder, 'systemd')],
       ['/usr/local/bin', join(folder, 'bin')],
       ['/etc/default', join(folder, 'default')],
