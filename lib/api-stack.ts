@@ -1,9 +1,9 @@
 // Everything that may be taken down and put up again: API, functions, bus, queues, alarms.
 import { CfnOutput, Fn, Stack, type StackProps } from 'aws-cdk-lib';
-import type { TableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import { type ITableV2, TableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import { EventBus } from 'aws-cdk-lib/aws-events';
 import type { Construct } from 'constructs';
-import { type Config, DISPOSABLE_STAGE } from '#lib/config';
+import { type Config, DISPOSABLE_STAGE, type RestoredTable } from '#lib/config';
 import { Alarms } from '#lib/constructs/alarms';
 import { BudgetApi } from '#lib/constructs/budget-api';
 import { DailyAudit } from '#lib/constructs/daily-audit';
@@ -24,7 +24,7 @@ export interface ApiStackProps extends StackProps {
 }
 
 export class ApiStack extends Stack {
-  constructor(scope: Construct, id: string, { config, table, preflight, ...props }: ApiStackProps) {
+  constructor(scope: Construct, id: string, { config, table: ownTable, preflight, ...props }: ApiStackProps) {
     const { stage } = config;
     super(scope, id, {
       description: `asbb ${stage}: the budget API and its events`,
@@ -32,6 +32,7 @@ export class ApiStack extends Stack {
       ...props,
     });
 
+    const table = (config.restored === undefined ? ownTable : this.restored(config.restored)) as ITableV2; // Its types differ from its own interface's.
     const bus = new EventBus(this, 'Bus', { eventBusName: `asbb-${stage}`, description: `asbb ${stage}: ended jobs in, events out` });
     const api = new BudgetApi(this, 'Budget', { config, table });
     const expiry = new HoldExpiry(this, 'HoldExpiry', { config, table });
@@ -76,5 +77,11 @@ export class ApiStack extends Stack {
       LogGroups: Fn.join(',', [...Object.values(functions).map(({ logGroup }) => logGroup.logGroupName), api.accessLog.logGroupName]),
     };
     for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });
+  }
+
+  /** By name only: whoever restored it has made it, and no stack may take it away. */
+  private restored({ tableName, streamArn }: RestoredTable): ITableV2 {
+    const tableArn = this.formatArn({ service: 'dynamodb', resource: 'table', resourceName: tableName });
+    return TableV2.fromTableAttributes(this, 'Restored', { tableArn, tableStreamArn: streamArn });
   }
 }

@@ -25,6 +25,14 @@ export interface Config {
   readonly advisor?: { readonly url: string; readonly secretName: string };
   /** Where EC2 prices are asked for. */
   readonly pricingRegion: string;
+  /** Served instead of the stage's own table, which stays as it is. */
+  readonly restored?: RestoredTable;
+}
+
+/** A table that somebody restored to a point in time. */
+export interface RestoredTable {
+  readonly tableName: string;
+  readonly streamArn: string;
 }
 
 /** How the stacks of a stage are called. */
@@ -67,6 +75,12 @@ const factor = (text: string): string | undefined =>
 
 const httpsUrl = (text: string): string | undefined => (URL.canParse(text) && new URL(text).protocol === 'https:' ? text : undefined);
 
+/** The ARN of a stream names its table as well, so one setting says both. */
+const restoredTable = (streamArn: string): RestoredTable | undefined => {
+  const [, tableName] = /^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table\/([\w.-]{3,255})\/stream\/[\d:T.-]+$/.exec(streamArn) ?? [];
+  return tableName === undefined ? undefined : { tableName, streamArn };
+};
+
 const setting = <T>(read: Setting<T>['read'], otherwise: T, mend: string): Setting<T> => ({ read, otherwise, mend });
 const optional = (read: Setting<string>['read'], mend: string): Setting<string | undefined> => ({ read, otherwise: undefined, mend });
 
@@ -104,6 +118,11 @@ const SETTINGS = {
     PRICING_REGIONS[0],
     `AWS answers for prices in ${PRICING_REGIONS.join(', ')} only`,
   ),
+  'restored-stream': setting<RestoredTable | undefined>(
+    restoredTable,
+    undefined,
+    'write the LatestStreamArn of the restored table, as aws dynamodb describe-table tells it',
+  ),
 } as const satisfies Record<string, Setting<unknown>>;
 
 type Name = keyof typeof SETTINGS;
@@ -128,6 +147,7 @@ export const readConfig = (context: Readonly<Record<string, unknown>>): Config =
       region: settingOf(context, 'region'),
       alarmEmail: settingOf(context, 'alarm-email'),
       advisor: advisorOf(url, { secretName }),
+      restored: settingOf(context, 'restored-stream'),
     }),
     logRetentionDays: settingOf(context, 'log-retention-days'),
     sweepIntervalMinutes: settingOf(context, 'sweep-interval-minutes'),

@@ -20,8 +20,11 @@ export class DataStack extends Stack {
     const tableName = `asbb-${config.stage}`;
     const budget = new BudgetTable(this, 'Budget', { tableName, disposable });
     this.table = budget.table;
-    this.preflight = new Preflight(this, 'Preflight', { config, tableName });
+    this.preflight = new Preflight(this, 'Preflight', { config, tableName: config.restored?.tableName ?? tableName });
     new Clearance(this, 'Clearance', { config, preflight: this.preflight.function.lambda }).before(budget);
     new CfnOutput(this, 'TableName', { value: this.table.tableName });
+    // The API's stack still reads these while it is on its way to a restored table, or back.
+    if (config.restored)
+      for (const value of [this.table.tableName, this.table.tableArn, this.table.tableStreamArn]) this.exportValue(value);
   }
 }

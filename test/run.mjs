@@ -53,6 +53,8 @@ const TIERS = [
   // What a Debian machine makes of what it is given.
   { name: 'package', run: () => vitest('package', ['test/package']), needs: ['debian', 'java'] },
   { name: 'plugin', run: pluginModules, needs: ['debian', 'curl'] },
+  // What docs/walkthroughs and README.md say, done as they say.
+  { name: 'walkthroughs', run: () => vitest('walkthroughs', ['test/walkthroughs']), needs: ['java', 'curl'] },
   // Real clusters on fixed parts of this machine: one file at a time.
   { name: 'slurm', run: () => vitest('slurm', ['test/slurm'], ['--no-file-parallelism']), needs: ['debian'] },
 ];

@@ -7,10 +7,11 @@ import Table from 'cli-table3';
 import { priceThreeWays } from '#cli/demo/three-ways';
 import { readTrace, type Submission, type TraceRun } from '#cli/demo/trace';
 import { chooseStore, type LocalServer, startLocal } from '#cli/local/serve';
+import { usdColumn } from '#cli/render';
 import { API_BASE_PATH } from '#contract/limits';
 import { DEFAULT_HOLD_PERCENTAGE, DEFAULT_RECONCILIATION_TIMEOUT_SECONDS } from '#contract/settings';
 import { DEFAULT_TABLE_NAME } from '#contract/table';
-import { formatUsd, parseFactor, parseUsd } from '#domain/money';
+import { formatUsd, parseFactor } from '#domain/money';
 import { formatWallTime } from '#domain/slurm-time';
 import type { accountAnswer, VerdictAnswer } from '#http/answers';
 
@@ -190,7 +191,6 @@ const count = (counts: Map<string, number>, key: string): void => {
 };
 
 const number = (value: number): string => value.toLocaleString('en-US');
-const usd = (dollars: number): string => formatUsd(parseUsd(dollars));
 
 const accountTable = (rows: readonly AccountAnswer[], tally: Tally): string => {
   const table = new Table({
@@ -199,11 +199,14 @@ const accountTable = (rows: readonly AccountAnswer[], tally: Tally): string => {
     chars: BORDERLESS,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
   });
-  for (const row of rows) {
-    const money = [row.budget_limit, row.budget_used, row.budget_held, row.budget_available].map(usd);
-    table.push([row.account, ...money, number(tally.submissions.get(row.account) ?? 0), number(tally.refusals.get(row.account) ?? 0)]);
+  const money = (['budget_limit', 'budget_used', 'budget_held', 'budget_available'] as const).map((field) =>
+    usdColumn(rows.map((row) => row[field])),
+  );
+  for (const [index, { account }] of rows.entries()) {
+    const jobs = [tally.submissions, tally.refusals].map((counted) => number(counted.get(account) ?? 0));
+    table.push([account, ...money.map((column) => column[index] ?? ''), ...jobs]);
   }
-  return table.toString();
+  return table.toString().replace(/ +$/gm, '');
 };
 
 const BORDERLESS = Object.fromEntries(

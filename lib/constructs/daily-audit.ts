@@ -1,5 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
-import type { TableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import type { ITableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import { Construct } from 'constructs';
@@ -8,7 +8,7 @@ import { ServiceFunction } from '#lib/constructs/service-function';
 
 export interface DailyAuditProps {
   readonly config: Config;
-  readonly table: TableV2;
+  readonly table: ITableV2;
 }
 
 /** Lambda's longest, and more than AUDIT_BUDGET_MS with one portion begun at its end. */

@@ -1,5 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
-import type { TableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import type { ITableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import { Construct } from 'constructs';
@@ -9,7 +9,7 @@ import { letAskForPrices, ServiceFunction } from '#lib/constructs/service-functi
 
 export interface PriceRefreshProps {
   readonly config: Config;
-  readonly table: TableV2;
+  readonly table: ITableV2;
 }
 
 /** Longer than PRICE_REFRESH_BUDGET_MS with one price begun at its end, of which the SDK tries three times. */

@@ -1,5 +1,5 @@
 import { Duration, Validations } from 'aws-cdk-lib';
-import type { ITable, TableV2 } from 'aws-cdk-lib/aws-dynamodb';
+import type { ITable, ITableV2 } from 'aws-cdk-lib/aws-dynamodb';
 import type { EventBus } from 'aws-cdk-lib/aws-events';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { StartingPosition } from 'aws-cdk-lib/aws-lambda';
@@ -13,7 +13,7 @@ import { ServiceFunction } from '#lib/constructs/service-function';
 
 export interface StreamEventsProps {
   readonly config: Config;
-  readonly table: TableV2;
+  readonly table: ITableV2;
   /** Where events go out. */
   readonly bus: EventBus;
   /** Where a person hears of a budget that crosses a threshold. */

@@ -42,6 +42,7 @@ describe('the configuration of a deployment', () => {
       'asbb:advisor-url': 'https://advisor.example.org/base',
       'asbb:advisor-secret': 'asbb/advisor-key',
       'asbb:pricing-region': 'eu-central-1',
+      'asbb:restored-stream': 'arn:aws:dynamodb:eu-central-1:111122223333:table/asbb-a.restored/stream/2026-11-25T02:30:00.000',
     };
     expect(readConfig(context)).toEqual({
       stage: 'a-b2',
@@ -54,6 +55,10 @@ describe('the configuration of a deployment', () => {
       reconciliationTimeoutSeconds: 172_800,
       advisor: { url: 'https://advisor.example.org/base', secretName: 'asbb/advisor-key' },
       pricingRegion: 'eu-central-1',
+      restored: {
+        tableName: 'asbb-a.restored',
+        streamArn: 'arn:aws:dynamodb:eu-central-1:111122223333:table/asbb-a.restored/stream/2026-11-25T02:30:00.000',
+      },
     });
     expect(Object.keys(context).filter((key) => key !== 'stage')).toEqual(SETTING_KEYS);
   });
@@ -93,6 +98,10 @@ describe('the configuration of a deployment', () => {
     [
       { stage: 'dev', 'asbb:advisor-url': 'http://a.example.org', 'asbb:advisor-secret': 'key' },
       'context key asbb:advisor-url is "http://a.example.org": write the advisor\'s address, beginning with https://',
+    ],
+    [
+      { stage: 'dev', 'asbb:restored-stream': 'arn:aws:dynamodb:eu-central-1:111122223333:table/asbb-restored' },
+      'write the LatestStreamArn of the restored table',
     ],
     [{ stage: 'dev', 'asbb:pricing-region': 'eu-west-1' }, 'AWS answers for prices in us-east-1, eu-central-1, ap-south-1 only'],
   ])('refuses %j', (context, sentence) => {

@@ -245,6 +245,30 @@ describe('before anything changes', () => {
   });
 });
 
+describe('a restored table', () => {
+  const RESTORED = 'asbb-prod-restored';
+  const stream = `arn:aws:dynamodb:eu-central-1:111122223333:table/${RESTORED}/stream/2026-11-25T02:30:00.000`;
+  let restored: Synthesised;
+  beforeAll(() => {
+    restored = synthesised({ context: { stage: 'prod', 'asbb:restored-stream': stream } });
+  }, PATIENCE_MS);
+  afterAll(() => rmSync(restored.folder, { recursive: true }));
+
+  it('is served by every function instead of the own one, and followed', () => {
+    const tables = functionsOf(restored).map(({ Environment }) => textOf(Environment.Variables.TABLE_NAME));
+    expect(tables.length).toBeGreaterThan(8);
+    expect([...new Set(tables)]).toEqual([RESTORED]);
+    expect(JSON.stringify(restored.api)).not.toContain('BudgetTable');
+    expect(propertiesOf(restored, 'AWS::Lambda::EventSourceMapping').map(({ EventSourceArn }) => EventSourceArn)).toContain(stream);
+    expect(restored.api.Outputs.TableName?.Value).toBe(RESTORED);
+  });
+
+  it('leaves the own table as it is, and what the stack of the API took from it until now', () => {
+    expect(only(restored, 'AWS::DynamoDB::GlobalTable')).toEqual(only(prod, 'AWS::DynamoDB::GlobalTable'));
+    expect(Object.keys(restored.data.Outputs).sort()).toEqual(Object.keys(prod.data.Outputs).sort());
+  });
+});
+
 describe('watching', () => {
   it('has an alarm for each of these, and all of them tell the topic', () => {
     const alarms = propertiesOf(prod, 'AWS::CloudWatch::Alarm');

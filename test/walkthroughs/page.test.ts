@@ -53,7 +53,7 @@ describe('a page', () => {
     ['what never comes', ['<!-- soon: 1 -->', block('$ ls', 'it')], / - it/],
     ['what never ends', ['<!-- patience: 1 -->', block('$ sleep 60')], /did not end within 1 s/],
     ['the end of the shell', [block('$ exit')], /it ended the shell/],
-    ['a hidden command that fails', ['<!-- run: false -->', block('$ true')], /the hidden command ended with 1/],
+    ['a hidden command that fails', ['<!-- run: false -->', block('$ true')], /set -e\nfalse\nset \+e\nit ended the shell/],
   ])('may not show %s', async (_, parts, message) => {
     await expect(walk(...parts)).rejects.toThrow(message);
   });

@@ -19,7 +19,7 @@
  *   <!-- patience: 120 -->      a command of the block that follows may take 120 s (otherwise 30)
  *   <!-- not run: reason -->    the block that follows is only shown. Such blocks are counted
  *   <!-- file: ~/config.yaml -->  the block that follows, of any language but console, is written to this file
- *   <!-- run: command -->       a command that is not shown; it may have several lines. It must end with 0; what it prints is of no account
+ *   <!-- run: command -->       commands that are not shown, on one or several lines. The first that fails ends the walk; what they print is of no account
  *
  * A comment that is none of these is an error, and so are one without its block and a console block in which nothing is typed.
  *

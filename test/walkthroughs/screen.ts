@@ -53,7 +53,8 @@ export const differenceOf = (shown: Shown, printed: readonly string[]): string |
       lines.push(`${String(line).padStart(5)}   ${printed[p - 1]}`);
       [s, p] = [s - 1, p - 1];
     } else if (p > 0 && (s === 0 || here === (same[s]?.[p - 1] ?? 0))) {
-      lines.push(`      + ${printed[p - 1]}`);
+      // After an open end, more of the same is as it should be.
+      lines.push(`      ${text === ANY_LINES ? ' ' : '+'} ${printed[p - 1]}`);
       p -= 1;
     } else {
       lines.push(`${String(line).padStart(5)} - ${text}`);
