@@ -5,7 +5,7 @@ import type { KeepAside } from '#cli/agent/aside';
 import { attempt, type Counts, type Desk, endsThePass, noCounts, type Settings } from '#cli/agent/desk';
 import type { GuardConf } from '#cli/agent/guard-conf';
 import { createHolds, type Holds, type RunOver, sight, type TrackedHold } from '#cli/agent/holds';
-import { keepJobs } from '#cli/agent/keep';
+import { keepJobs, type Postponed } from '#cli/agent/keep';
 import { type ClusterFacts, type EpochSeconds, type OnBadLine, type Slurm, SlurmSilent, sentenceOfUnread } from '#cli/agent/ports';
 import { type EndedRun, endedRunOf, runOfOver, runOfSighting } from '#cli/agent/runs';
 import { createBookedRuns, type SendRuns, settleRuns } from '#cli/agent/settle';
@@ -78,7 +78,7 @@ export const createAgent = (parts: AgentParts): Agent => {
   const holds = createHolds();
   const booked = createBookedRuns();
   const orphans = new Map<string, number>();
-  const postponed = new Map<string, number>();
+  const postponed = new Map<string, Postponed>();
   /** Without accounting: runs of requeued jobs that are not booked yet; squeue shows them no more. */
   const requeued = new Map<string, EndedRun>();
   const send = parts.send ?? sendTo(api);

@@ -25,10 +25,17 @@ export interface KeepParts {
   readonly snapshot: Snapshot;
   /** Open holds that no job is bound to, by id. */
   readonly unbound: ReadonlyMap<string, HoldAnswer>;
-  /** What could not be done, by submission, and when to try it again. */
-  readonly postponed: Map<string, number>;
+  /** What could not be done, by submission. */
+  readonly postponed: Map<string, Postponed>;
   /** Runs that ended unseen, since their jobs were requeued between two looks. */
   readonly onRunOver: (tracked: TrackedHold, over: RunOver) => void;
+}
+
+export interface Postponed {
+  /** When to try it again. */
+  readonly untilMs: number;
+  /** What it waits for: every pass tells of it, whether it asks again or not. */
+  readonly unknownAccount?: string;
 }
 
 /** Look after every job that squeue shows. */
@@ -59,8 +66,11 @@ const isDue = (desk: Desk, { postponed, unbound }: KeepParts, { id, jobs }: Subm
   const holdId = holdIdOf(jobs);
   if (holdId === undefined && !jobs.some(({ partition }) => desk.guard.guards(partition))) return false;
   if (holdId !== undefined && unbound.has(holdId)) return true;
-  const until = postponed.get(id);
-  if (until !== undefined && until > desk.now()) return false;
+  const { untilMs, unknownAccount } = postponed.get(id) ?? {};
+  if (untilMs !== undefined && untilMs > desk.now()) {
+    if (unknownAccount !== undefined) desk.unknownAccount(unknownAccount);
+    return false;
+  }
   postponed.delete(id);
   return true;
 };
@@ -149,13 +159,14 @@ const refuseForce = (
   parts: KeepParts,
   { submission, code, message }: { submission: Submission; code: string; message: string },
 ): void => {
-  if (code === 'account_not_found') desk.unknownAccount(submission.jobs[0]?.account ?? '');
+  const account = submission.jobs[0]?.account ?? '';
+  if (code === 'account_not_found') desk.unknownAccount(account);
   else desk.complain(`job ${submission.id} has no hold, and none can be forced: ${message}`);
-  postpone(desk, parts, submission);
+  postpone(desk, parts, submission, code === 'account_not_found' ? { unknownAccount: account } : {});
 };
 
-const postpone = (desk: Desk, { postponed }: KeepParts, { id }: Submission): void => {
-  postponed.set(id, desk.now() + RETRY_AFTER_MS);
+const postpone = (desk: Desk, { postponed }: KeepParts, { id }: Submission, why: Pick<Postponed, 'unknownAccount'> = {}): void => {
+  postponed.set(id, { untilMs: desk.now() + RETRY_AFTER_MS, ...why });
 };
 
 /** What squeue says of a job, as sbatch would have said it. */

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { parse } from 'yaml'; // Not lazily: bundled, `import('yaml')` has no names, since it is CommonJS.
 import { type PartitionAnswer, readAll } from '#cli/api-client';
 import {
   type Given,
@@ -229,7 +230,7 @@ const modelIn = async (file: string): Promise<object> => {
     throw usageError(`cannot read ${file} (${error.code ?? error.message})`, { cause: error });
   });
   if (content.length > MAX_BODY_BYTES) throw usageError(`${file} is no partition's model: it has more than ${MAX_BODY_BYTES} characters`);
-  const model = await (file.endsWith('.json') ? parseJson(content, file) : parseYaml(content, file));
+  const model = file.endsWith('.json') ? parseJson(content, file) : parseYaml(content, file);
   if (typeof model !== 'object' || model === null || Array.isArray(model))
     throw usageError(`${file}: must be an object with region and instance_types`);
   return model;
@@ -243,8 +244,7 @@ const parseJson = (content: string, file: string): unknown => {
   }
 };
 
-const parseYaml = async (content: string, file: string): Promise<unknown> => {
-  const { parse } = await import('yaml');
+const parseYaml = (content: string, file: string): unknown => {
   try {
     return parse(content, { logLevel: 'error' });
   } catch (error) {

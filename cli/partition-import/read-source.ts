@@ -1,4 +1,5 @@
 // Which format a file has is told by its content; its name is only shown.
+import { parse, YAMLParseError } from 'yaml'; // Not lazily: bundled, `import('yaml')` has no names, since it is CommonJS.
 import { type Content, type SourceFacts, wrongIn } from '#cli/partition-import/facts';
 import { isObject } from '#cli/partition-import/fields';
 import { isAsbx, isPartitionsJson, readAsbx, readPartitionsJson } from '#cli/partition-import/node-groups';
@@ -14,7 +15,7 @@ export const readSource = async (content: Content): Promise<SourceFacts> => {
   const text = content.text.replace(/^\ufeff/, '');
   if (text.trim() === '') throw wrongIn(file, undefined, 'is empty');
   if (isScontrol(text)) return readScontrol({ file, text });
-  const value = /^\s*[{[]/.test(text) ? parseJson({ file, text }) : await parseYaml({ file, text });
+  const value = /^\s*[{[]/.test(text) ? parseJson({ file, text }) : parseYaml({ file, text });
   if (isObject(value)) {
     if (isPartitionsJson(value)) return readPartitionsJson(value, content);
     if (isAsbx(value)) return readAsbx(value, content);
@@ -60,8 +61,7 @@ const isOnlyUnfinished = (text: string): boolean => {
   return problem === undefined || problem.startsWith('Unexpected end') || Number(/at position (\d+)/.exec(problem)?.[1]) >= text.length;
 };
 
-const parseYaml = async ({ file, text }: Content): Promise<unknown> => {
-  const { parse, YAMLParseError } = await import('yaml');
+const parseYaml = ({ file, text }: Content): unknown => {
   try {
     return parse(text, { logLevel: 'error' });
   } catch (error) {

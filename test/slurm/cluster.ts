@@ -74,8 +74,8 @@ export interface ClusterOptions {
    * @default slurmdbd for this machine's own Slurm; there is none for others
    */
   readonly accounting?: 'slurmdbd' | 'none';
-  /** asbb.conf, for slurmctld's first start. */
-  readonly budgetConf: string;
+  /** asbb.conf, for slurmctld's first start. Undefined: this Slurm has never heard of asbb, and has no plugin of it. */
+  readonly budgetConf: string | undefined;
   /** What AWS calls a shared credentials file; only slurmctld's user may read it. */
   readonly credentials: string;
   readonly more?: MoreOfSlurm;
@@ -93,6 +93,8 @@ export interface MoreOfSlurm {
   readonly settings?: Readonly<Record<string, string>>;
   /** Further lines of slurm.conf. */
   readonly lines?: readonly string[];
+  /** What becomes of the slurm.conf that is written otherwise. */
+  readonly rewrite?: (slurmConf: string) => string;
   readonly gresConf?: string;
   /** Without, a slurmctld that starts anew does not look for them for so long that its real node waits. @default 40 */
   readonly paperNodes?: 0;
@@ -113,9 +115,12 @@ export const startCluster = async (options: ClusterOptions): Promise<Cluster> =>
     const cluster = createCluster(parts);
     writeConfiguration(parts, { isOldest, hasAccounting, ports: await freePorts(3 + Object.keys(more.nodes ?? {}).length) });
     cluster.setConf(more.settings ?? {});
-    cluster.writeBudgetConf(budgetConf);
     cluster.writeSecret('credentials', credentials);
-    await buildPlugin(parts);
+    if (budgetConf === undefined) cluster.setConf({ JobSubmitPlugins: undefined });
+    else {
+      cluster.writeBudgetConf(budgetConf);
+      await buildPlugin(parts);
+    }
     await startMunge(parts);
     if (hasAccounting) await startAccounting(parts);
     await cluster.startController();
@@ -267,7 +272,7 @@ PartitionName=awsopen Nodes=${host}${paper} MaxTime=INFINITE OverSubscribe=FORCE
 PartitionName=awsdef Nodes=${host} MaxTime=INFINITE OverSubscribe=FORCE:64
 JobSubmitPlugins=budget
 ${[...moreNodes, ...(more.lines ?? [])].map((line) => `${line}\n`).join('')}`;
-  writeFileSync(join(folder, 'etc/slurm.conf'), slurmConf);
+  writeFileSync(join(folder, 'etc/slurm.conf'), (more.rewrite ?? ((text) => text))(slurmConf));
   if (more.gresConf !== undefined) writeFileSync(join(folder, 'etc/gres.conf'), more.gresConf);
   writeFileSync(join(folder, 'etc/cgroup.conf'), isOldest ? '' : 'CgroupPlugin=disabled\n');
   writeFileSync(

@@ -25,6 +25,8 @@ export interface WalkOptions {
   readonly folder?: string;
   /** What the reader has at home before the page begins, by its path from there. */
   readonly home?: Readonly<Record<string, string>>;
+  /** Told of each command of the page that did as it says, and how long it took. */
+  readonly onCommand?: (typed: string, ms: number) => void;
 }
 
 export interface Walked {
@@ -49,7 +51,7 @@ export const walkPage = async (file: string, options: WalkOptions): Promise<Walk
   const places = placesOf(options, home);
   const terminal = openTerminal(tape, { cwd: options.folder ?? home, env: { ...readerEnv(home, bin), ...options.env } });
   try {
-    for (const step of steps) await walkStep({ terminal, places, home }, step, relative(ROOT, file));
+    for (const step of steps) await walkStep({ terminal, places, home, onCommand: options.onCommand }, step, relative(ROOT, file));
   } finally {
     await terminal.close();
     rmSync(scratch, { recursive: true, force: true });
@@ -86,6 +88,7 @@ interface Walk {
   readonly terminal: Terminal;
   readonly places: Places;
   readonly home: string;
+  readonly onCommand: WalkOptions['onCommand'];
 }
 
 const walkStep = async (walk: Walk, step: Step, page: string): Promise<void> => {
@@ -103,7 +106,9 @@ const walkStep = async (walk: Walk, step: Step, page: string): Promise<void> => 
   const expected = [...step.fails];
   for (const command of step.commands) {
     const where = `${page}:${command.line}`;
+    const began = Date.now();
     const status = await walkCommand(walk, command, where);
+    walk.onCommand?.(command.typed, Date.now() - began);
     if (status !== 0 && status !== expected.shift())
       throw new Error(
         `${where}: $ ${command.typed}\nended with status ${status}, and <!-- fails: --> says ${step.fails.join(', ') || 'nothing'}`,
