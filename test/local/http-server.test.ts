@@ -332,16 +332,16 @@ describe('a body that is too large', () => {
 
 describe('requests that cannot be read', () => {
   it.each([
-    ['bytes that are no HTTP', 'hello\r\n\r\n', 400],
-    ['headers above 16 KiB', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
-    ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab', 400],
-  ])('%s', async (_, bytes, status) => {
+    ['bytes that are no HTTP', 'hello\r\n\r\n'],
+    ['headers above 16 KiB', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`],
+    ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab'],
+  ])('%s', async (_, bytes) => {
     const { port, events } = await serve();
     const { socket, until, ended } = await rawConnection(port);
     socket.write(bytes);
     const answer = await until(/request_id.*\}/);
     await ended;
-    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(answer).toMatch(/^HTTP\/1.1 400 /);
     expect(JSON.parse(answer.slice(answer.indexOf('{')))).toEqual(envelope('validation_failed'));
     expect(events).toEqual([]);
   });
