@@ -63,7 +63,7 @@ export const runAudit = async (context: Context, options: AuditOptions): Promise
   const { differences } = audit;
   if (differences.length === 0) return EXIT.ok;
   if (options.repair !== true) {
-    const lost = accountsThatLostMoney(differences);
+    const lost = accountsThatLostEntries(differences);
     const isMendable = differences.some((each) => !isOfItem(each) && !lost.includes(each.account));
     const mend = isMendable ? "; 'asbb audit --repair' sets the columns of accounts to what it says" : '';
     context.complain(`${counted(differences.length, 'difference')} between what is stored and what the ledger says${mend}`);
@@ -72,20 +72,16 @@ export const runAudit = async (context: Context, options: AuditOptions): Promise
   }
   const left = differences.filter(({ repaired }) => repaired !== true);
   context.complain(`${counted(differences.length - left.length, 'difference')} repaired, ${left.length} not`);
-  for (const mend of mendsOf(left, accountsThatLostMoney(left))) context.complain(mend);
+  for (const mend of mendsOf(left, accountsThatLostEntries(left))) context.complain(mend);
   return left.length === 0 ? EXIT.ok : EXIT.failed;
 };
 
-/** Their ledgers have fewer entries than were written, and less money than was given. */
-const accountsThatLostMoney = (differences: readonly Difference[]): string[] => {
-  const shrunk = (column: Difference['column']): string[] =>
-    differences.filter((each) => each.column === column && each.replayed < each.stored).map(({ account }) => account);
-  const fewer = shrunk('entries');
-  return shrunk('limit').filter((account) => fewer.includes(account));
-};
+/** Their ledgers have fewer entries than were written. */
+const accountsThatLostEntries = (differences: readonly Difference[]): string[] =>
+  differences.filter(({ column, stored, replayed }) => column === 'entries' && replayed < stored).map(({ account }) => account);
 
 const mendOfLost = (account: string): string =>
-  `the ledger of ${account} has lost entries that gave it money, so its columns are not set to it: restore the table to a moment that has them. ` +
+  `the ledger of ${account} has lost entries, so its columns are not set to it: restore the table to a moment that has them. ` +
   `To set it to what is left all the same, name it: 'asbb audit --repair -A ${account}'`;
 
 const isOfItem = ({ column }: Difference): boolean => column === 'hold' || column === 'run';

@@ -50,7 +50,7 @@ const FRESH_MS = 5_000;
 /**
  * Replay ledgers from nothing and compare. With `repair`, the columns of an account that differ are set to what the replay
  * says, and a `repair` entry records the change. Only an account that is asked for by name is set to a ledger that has lost
- * money that was given: of all of them, that would take what people have, where a restore would give back what is missing.
+ * entries: of all of them, that would undo what these entries booked, where a restore would give back what is missing.
  * @throws BudgetError account_not_found, account_contended (an account that differs, and never holds still), validation_failed (a cursor
  *   of another account)
  */
@@ -115,7 +115,7 @@ const auditAccount = async (
   const look = await lookAt(world, walk);
   if (look === undefined) return undefined;
   const differences = await differencesOf(world, walk, look);
-  const mayMend = mode === 'repair' && (isNamed || !hasLostMoney(look)) && differences.some(isOfColumn);
+  const mayMend = mode === 'repair' && (isNamed || !hasLostEntries(look)) && differences.some(isOfColumn);
   const isMended = mayMend && (await repair(world, look, differences));
   return {
     entries: look.tally.count - begun.tally.count,
@@ -199,9 +199,8 @@ const differencesOf = async (world: World, walk: Walk, { account, replayed, tall
   return [...inColumns, { account: account.account, column: 'unconfirmed', stored: account.unconfirmed, replayed: unconfirmed, cause }];
 };
 
-/** Entries are gone, and among them some that gave money: the columns know more than the ledger. */
-const hasLostMoney = ({ account, replayed: { columns, count } }: Look): boolean =>
-  count < account.entryCount && columns.limit < account.limit;
+/** The columns know more than such a ledger: what was given, spent or returned by an entry that is gone. */
+const hasLostEntries = ({ account, replayed: { count } }: Look): boolean => count < account.entryCount;
 
 /** What a repair mends: holds and runs are for a person to look at. */
 const isOfColumn = ({ column }: Difference): boolean => column !== 'hold' && column !== 'run';

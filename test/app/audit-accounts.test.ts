@@ -5,6 +5,7 @@ import { deposit } from '#app/deposit';
 import { releaseHold } from '#app/release-hold';
 import { settleRuns } from '#app/settle-runs';
 import type { Account } from '#domain/account';
+import type { Entry } from '#domain/ledger';
 import { aJob, HOUR_MS, MINUTE_MS, NOON } from '#test/support/builders';
 import { aPlacedHold, aWorld, columns, type TestWorld, theHold } from '#test/support/world';
 
@@ -246,7 +247,7 @@ describe('auditAccounts with repair', () => {
 
   it('mends every column, and the count of entries', async () => {
     const world = await aBrokenWorld({ available: 1n, held: 2n, used: 3n, limit: 100_000_000n, entryCount: 9 });
-    const { differences } = await auditAccounts(world, aRequest({ mode: 'repair' }));
+    const { differences } = await auditAccounts(world, aRequest({ mode: 'repair', account: 'physics' }));
     expect(differences.map(({ column }) => column)).toStrictEqual(['available', 'held', 'used', 'entries']);
     expect(columns(await world.account())).toStrictEqual({ available: 100_000_000n, held: 0n, used: 0n, limit: 100_000_000n });
     expect(await world.account()).toMatchObject({ entryCount: 2 });
@@ -295,23 +296,43 @@ describe('auditAccounts with repair', () => {
     expect(await world.entryTypes()).toStrictEqual(['deposit', 'deposit']);
   });
 
-  it('takes no money that the ledger has lost, unless it is asked for that account', async () => {
+  it.each([
+    ['a deposit', 50_000_000n, ['available', 'limit', 'entries']],
+    ['a withdrawal', -60_000_000n, ['available', 'limit', 'entries']],
+  ])('does not undo %s that the ledger has lost, unless it is asked for that account', async (_, amount, differing) => {
     const world = await aBrokenWorld({});
-    await deposit(world, { account: 'physics', amount: 50_000_000n, depositId: 'd', note: null });
-    const listEntries: TestWorld['store']['listEntries'] = async (query, page) => {
-      const { items } = await world.table.listEntries(query, page);
-      return { items: items.filter(({ amount }) => amount !== 50_000_000n) };
-    };
-    const robbed = { ...world, store: { ...world.store, listEntries } };
+    await deposit(world, { account: 'physics', amount, depositId: 'd', note: null });
+    const limit = 100_000_000n + amount;
+    const robbed = without(world, (entry) => entry.movement.limit !== amount);
     const cause = 'ledger entries are missing';
     const { differences } = await auditAccounts(robbed, aRequest({ mode: 'repair' }));
-    expect(differences).toMatchObject(['available', 'limit', 'entries'].map((column) => ({ column, cause, repaired: false })));
-    expect(columns(await world.account())).toStrictEqual({ available: 150_000_000n, held: 0n, used: 0n, limit: 150_000_000n });
-    expect(await world.entryTypes()).toStrictEqual(['deposit', 'deposit']);
+    expect(differences).toMatchObject(differing.map((column) => ({ column, cause, repaired: false })));
+    expect(columns(await world.account())).toStrictEqual({ available: limit, held: 0n, used: 0n, limit });
 
     const named = await auditAccounts(robbed, aRequest({ mode: 'repair', account: 'physics' }));
-    expect(named.differences.map(({ repaired }) => repaired)).toStrictEqual([true, true, true]);
+    expect(named.differences.map(({ repaired }) => repaired)).toStrictEqual(differing.map(() => true));
     expect(columns(await world.account())).toStrictEqual({ available: 100_000_000n, held: 0n, used: 0n, limit: 100_000_000n });
+  });
+
+  it('does not undo a hold that the ledger has lost', async () => {
+    const world = await aBusyWorld();
+    const before = columns(await world.account());
+    const { differences } = await auditAccounts(
+      without(world, ({ type }) => type !== 'hold'),
+      aRequest({ mode: 'repair' }),
+    );
+    expect(differences.length).toBeGreaterThan(2);
+    expect(differences.every(({ repaired }) => repaired === false)).toBe(true);
+    expect(columns(await world.account())).toStrictEqual(before);
+  });
+
+  /** A world whose ledger is read without some of its entries. */
+  const without = (world: TestWorld, isThere: (entry: Entry) => boolean): TestWorld => ({
+    ...world,
+    store: {
+      ...world.store,
+      listEntries: async (query, page) => ({ items: (await world.table.listEntries(query, page)).items.filter(isThere) }),
+    },
   });
 
   it('gives the account its money back', async () => {

@@ -532,7 +532,7 @@ describe('usage summary', () => {
 
 describe('audit', () => {
   const difference = { account: 'proj001', column: 'held', stored: 5, replayed: 4.5, cause: 'the column was changed beside the ledger' };
-  const entries = { account: 'proj001', column: 'entries', stored: 3, replayed: 2, cause: 'ledger entries are missing' };
+  const entries = { account: 'proj001', column: 'entries', stored: 2, replayed: 3, cause: 'the account does not count all entries' };
 
   it('adds up its pages, and is content', async () => {
     const { context, machine, asked } = aContext({
@@ -554,7 +554,7 @@ Differences  2
 
 ACCOUNT  COLUMN   STORED  REPLAYED  CAUSE
 proj001  held      $5.00     $4.50  the column was changed beside the ledger
-proj001  entries       3         2  ledger entries are missing
+proj001  entries       2         3  the account does not count all entries
 `);
     expect(machine.err()).toBe(
       "asbb: 2 differences between what is stored and what the ledger says; 'asbb audit --repair' sets the columns of accounts to what it says\n",
@@ -595,11 +595,11 @@ proj001  held     $5.00     $4.50  the column was changed beside the ledger  yes
     expect(machine.err()).toBe('asbb: 1 difference repaired, 0 not\n');
   });
 
-  it('says of a ledger that has lost money that the table is to be restored, not repaired', async () => {
+  it('says of a ledger that has lost entries that the table is to be restored, not repaired', async () => {
     const cause = 'ledger entries are missing';
     const gone = ['limit', 'entries'].map((column) => ({ account: 'proj001', column, stored: 9, replayed: 0, cause, repaired: false }));
     const said =
-      'asbb: the ledger of proj001 has lost entries that gave it money, so its columns are not set to it: restore the table to a moment ' +
+      'asbb: the ledger of proj001 has lost entries, so its columns are not set to it: restore the table to a moment ' +
       "that has them. To set it to what is left all the same, name it: 'asbb audit --repair -A proj001'\n";
     const looked = aContext(answered(gone));
     expect(await runAudit(looked.context, {})).toBe(1);
