@@ -13,13 +13,12 @@ export interface ColdFrontNames {
 interface Allocation {
   readonly at: string;
   readonly project: string | undefined;
-  readonly status: string;
   /** Null where the answer was asked for without them. */
   readonly attributes: ReadonlyMap<string, string> | null;
 }
 
-/** ColdFront's other states are asked for, over, refused or unpaid. */
-const ACTIVE = 'Active';
+/** The states in which users may work. ColdFront's others are asked for, over, refused or unpaid. */
+const ACTIVE: ReadonlySet<string> = new Set(['Active', 'Renewal Requested']);
 const MEND = "save ColdFront's answer to GET /api/allocations/?allocation_attributes=true";
 
 export const isColdFront = (content: string): boolean => /^\s*[[{]/.test(content);
@@ -30,8 +29,10 @@ export const isColdFront = (content: string): boolean => /^\s*[[{]/.test(content
  */
 export const readColdFront = (file: string, content: string, names: ColdFrontNames): SaidAccount[] => {
   const allocations = rowsOf(file, content).map((row, index) => allocationOf(row, `${file} row ${index + 1}`));
-  const active = allocations.filter(({ status }) => status === ACTIVE);
-  if (active.length === 0) throw usageError(`${file}: none of its ${allocations.length} allocations is ${ACTIVE}`);
+  const active = allocations
+    .filter(({ status }) => ACTIVE.has(status))
+    .map(({ listed, ...allocation }) => ({ ...allocation, attributes: attributesOf(listed, { at: allocation.at, names }) }));
+  if (active.length === 0) throw usageError(`${file}: none of its ${allocations.length} allocations is active (${[...ACTIVE].join(', ')})`);
   if (active.every(({ attributes }) => attributes === null)) throw usageError(`${file}: its allocations have no attributes: ${MEND}`);
   const said = active.flatMap((allocation) => accountOf(allocation, names));
   if (said.length > 0) return said;
@@ -56,7 +57,7 @@ const rowsOf = (file: string, content: string): unknown[] => {
   return read.results;
 };
 
-const allocationOf = (row: unknown, at: string): Allocation => {
+const allocationOf = (row: unknown, at: string): Omit<Allocation, 'attributes'> & { readonly status: string; readonly listed: unknown } => {
   if (!isObject(row)) throw usageError(`${at}: is no allocation: ${MEND}`);
   const named = typeof row.id === 'number' ? `${at} (allocation ${row.id})` : at;
   if (typeof row.status !== 'string') throw usageError(`${named}: has no status: ${MEND}`);
@@ -65,22 +66,28 @@ const allocationOf = (row: unknown, at: string): Allocation => {
     at: named,
     project: typeof project === 'string' && project !== '' ? project : undefined,
     status: row.status,
-    attributes: attributesOf(row.allocation_attributes ?? row.attributes ?? null, named),
+    listed: row.allocation_attributes ?? row.attributes ?? null,
   };
 };
 
-/** ColdFront says `allocation_attribute_type`; sites' plugins say `attribute_type` or `name`. */
-const attributesOf = (list: unknown, at: string): ReadonlyMap<string, string> | null => {
+/**
+ * ColdFront says `allocation_attribute_type`; sites' plugins say `attribute_type` or `name`. What asbb does not use may be there
+ * as it likes, several times or without a value.
+ */
+const attributesOf = (list: unknown, { at, names }: { at: string; names: ColdFrontNames }): ReadonlyMap<string, string> | null => {
   if (list === null) return null;
   if (!Array.isArray(list)) throw usageError(`${at}: its attributes are no list: ${MEND}`);
+  const used: readonly unknown[] = [names.accountAttribute, names.budgetAttribute];
   const attributes = new Map<string, string>();
   for (const each of list) {
     const name = isObject(each) ? (each.allocation_attribute_type ?? each.attribute_type ?? each.name) : undefined;
-    if (!isObject(each) || typeof name !== 'string' || !['string', 'number'].includes(typeof each.value))
-      throw usageError(`${at}: an attribute has no name or no value: ${MEND}`);
+    if (!isObject(each) || typeof name !== 'string') throw usageError(`${at}: an attribute has no name: ${MEND}`);
+    const isUsed = used.includes(name);
+    if (isUsed && !['string', 'number'].includes(typeof each.value))
+      throw usageError(`${at}: its attribute '${name}' has no value: fill it in, in ColdFront`);
     const value = String(each.value).trim();
     const before = attributes.get(name);
-    if (before !== undefined && before !== value)
+    if (isUsed && before !== undefined && before !== value)
       throw usageError(`${at}: has two attributes '${name}', ${before} and ${value}: leave one in ColdFront`);
     attributes.set(name, value);
   }

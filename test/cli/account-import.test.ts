@@ -222,6 +222,18 @@ describe("ColdFront's allocations", () => {
     });
   });
 
+  it('are read whatever else they have: what asbb does not use may be there twice, or be empty', () => {
+    const attributes = [
+      ['slurm_account_name', 'chem'],
+      ['slurm_user_specs', 'a'],
+      ['slurm_user_specs', 'b'],
+      ['note', null],
+    ].map(([allocation_attribute_type, value]) => ({ allocation_attribute_type, value }));
+    const [first, old] = coldFront({ allocation_attributes: attributes, status: 'Renewal Requested' });
+    const text = JSON.stringify([first, { ...old, allocation_attributes: 'whatever' }]);
+    expect(readAccounts({ file: 'x', text }, names).accounts).toMatchObject([{ account: 'chem' }]);
+  });
+
   it.each([
     ['[', 'x: is not JSON'],
     ['{"detail":"Invalid token."}', 'x: is no list of allocations'],
@@ -231,7 +243,11 @@ describe("ColdFront's allocations", () => {
     ],
     [[7], 'x row 1: is no allocation'],
     [[{ id: 9 }], 'x row 1 (allocation 9): has no status'],
-    [coldFront().slice(1, 2), 'x: none of its 1 allocations is Active'],
+    [coldFront().slice(1, 2), 'x: none of its 1 allocations is active (Active, Renewal Requested)'],
+    [
+      coldFront({ allocation_attributes: [{ allocation_attribute_type: 'slurm_account_name', value: null }] }),
+      "(allocation 1): its attribute 'slurm_account_name' has no value: fill it in",
+    ],
     [[{ id: 1, status: 'Active', allocation_attributes: null }], 'have no attributes: save'],
     [coldFront().slice(2), "has an attribute 'slurm_account_name' (there are: Storage Quota (GB)): name yours with --account-attribute"],
     [coldFront({ allocation_attributes: {} }), 'x row 1 (allocation 1): its attributes are no list'],
