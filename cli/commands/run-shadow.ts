@@ -162,11 +162,11 @@ const wordsOfView = ({ accounts, unknown, left_out, missing }: View): string[] =
   const sum = (field: 'refused' | 'ran' | 'open' | 'never_ran' | 'unsure') => accounts.reduce((total, row) => total + row[field], 0);
   const cost = accounts.reduce((total, row) => total + row.cost, 0n);
   const cut = accounts.filter((row) => row.is_cut).map(({ account }) => account);
+  const ofThese = `of ${sum('refused')} that would have been refused, ${sum('ran')} ran and cost ${usdText(formatUsdPlain(cost))}, ${sum('open')} wait or run, ${sum('never_ran')} never ran or were never seen by the agent`;
   return [
-    `of ${sum('refused')} that would have been refused, ${sum('ran')} ran and cost ${usdText(formatUsdPlain(cost))}, ${sum('open')} wait or run, ${sum('never_ran')} never ran or were never seen by the agent`,
     ...(accounts.length === 0
       ? []
-      : ["ALL USED is what the account's ended jobs cost on the days of the log, UTC; LIMIT is what it may spend"]),
+      : [ofThese, "ALL USED is what the account's ended jobs cost on the days of the log, UTC; LIMIT is what it may spend"]),
     ...(sum('unsure') === 0
       ? []
       : [`${sum('unsure')} were submitted beside others of their user: the log has no job ids, so which of these ran cannot be told`]),

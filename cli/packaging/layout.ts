@@ -20,6 +20,14 @@ const PROGRAM_FOLDER = '/usr/lib/asbb';
 const CONFIG_FILE = '/etc/asbb/config.yaml';
 const ZSH_FOLDERS = { deb: '/usr/share/zsh/vendor-completions', rpm: '/usr/share/zsh/site-functions' } as const;
 
+/** Those that the pages link to each other; decisions are for who has a clone. */
+const pagesOf = (root: string): string[] =>
+  ['', 'walkthroughs/'].flatMap((folder) =>
+    readdirSync(join(root, 'docs', folder))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `${folder}${name}`),
+  );
+
 /** The command. @param root of the repository, where dist/ has been built */
 export const commandLayout = (root: string, kind: PackageKind): PackageLayout => {
   const dist = join(root, 'dist');
@@ -40,7 +48,7 @@ export const commandLayout = (root: string, kind: PackageKind): PackageLayout =>
     [`${licences}/${licenceName(kind)}`, kind === 'deb' ? read('cli/packaging/copyright') : read('LICENSE')],
     [`${licences}/THIRD-PARTY-LICENSES.txt`, read('dist/THIRD-PARTY-LICENSES.txt')],
     [`${docs}/CHANGELOG.md.gz`, zipped(read('CHANGELOG.md'))],
-    ...['install.md', 'agent.md'].map((name) => [`${docs}/${name}`, read(`docs/${name}`)] as const),
+    ...pagesOf(root).map((name) => [`${docs}/${name}`, read(`docs/${name}`)] as const),
   ]);
 };
 

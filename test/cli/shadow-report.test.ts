@@ -252,5 +252,7 @@ describe('the time of a line', () => {
     expect(logTimeMs('May  3 14:00:00', june)).toBe(new Date(2026, 4, 3, 14).getTime());
   });
 
-  it('is null if it is none', () => expect(logTimeMs('0x1234', NOON)).toBeNull());
+  it.each([['0x1234'], ['12345'], ['Nov 25 14:00:00.123'], ['2026-11-25']])('is null if it is none: %s', (text) => {
+    expect(logTimeMs(text, NOON)).toBeNull();
+  });
 });
