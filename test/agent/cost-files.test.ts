@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { costFileSteps, type DrainedCostFiles, drainCostFiles } from '#cli/agent/cost-files';
 import { type ApiClient, ApiError } from '#cli/api-client';
 import { CommandError, EXIT } from '#cli/exit';
@@ -9,6 +9,7 @@ import { ACCOUNT, aKiller, CLUSTER, Killed, useApi } from '#test/agent/api';
 import { temporaryFolder } from '#test/http/api';
 
 const folder = temporaryFolder();
+afterAll(() => folder.remove());
 const api = useApi();
 
 const MINUTE_S = 60;

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { bookSpooled, drainSpool, type SpooledHold, spoolSteps } from '#cli/agent/spool';
 import { ApiError } from '#cli/api-client';
 import { CommandError, EXIT, failure } from '#cli/exit';
@@ -20,6 +20,7 @@ import { temporaryFolder } from '#test/http/api';
 
 const PLUGIN = join(import.meta.dirname, '../../slurm-plugin');
 const folder = temporaryFolder();
+afterAll(() => folder.remove());
 
 const holdId = (n: number): string => `0e5cf4d2-0000-4000-8000-${String(n).padStart(12, '0')}`;
 const job = (given: object = {}) => ({
