@@ -48,8 +48,8 @@ const naturalWidth = ({ header, cells }: Fit): number => cells.reduce((most, cel
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, n) => total + n, 0);
 
 /**
- * A sentence in lines, of which the first stands behind something `indent` wide, and the others behind as many blanks. A command in quotes is not broken, so that it can be copied,
- * and neither is a word that is too long.
+ * A sentence in lines, of which the first stands behind something `indent` wide, and the others behind as many blanks. A command in
+ * quotes is not broken, so that it can be copied, and neither is a word that is too long.
  * @param width of the terminal; undefined: one line
  */
 export const inLines = (text: string, { width, indent }: { width: number | undefined; indent: number }): string => {

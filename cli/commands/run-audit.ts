@@ -72,7 +72,9 @@ export const runAudit = async (context: Context, options: AuditOptions): Promise
   }
   const left = differences.filter(({ repaired }) => repaired !== true);
   context.complain(`${counted(differences.length - left.length, 'difference')} repaired, ${left.length} not`);
-  for (const mend of mendsOf(left, accountsThatLostEntries(left))) context.complain(mend);
+  // Whoever named the account was heard: if it is left, it was changed meanwhile.
+  const lost = account === undefined ? accountsThatLostEntries(left) : [];
+  for (const mend of mendsOf(left, lost)) context.complain(mend);
   return left.length === 0 ? EXIT.ok : EXIT.failed;
 };
 

@@ -8,8 +8,8 @@ const DAY_MS = 86_400_000;
  * @returns milliseconds since 1970, or null if it is no time
  */
 export const logTimeMs = (text: string, nowMs: number): number | null => {
-  if (!YEARLESS.test(text) && !ISO.test(text)) return null;
   if (ISO.test(text)) return orNull(Date.parse(text.replace(',', '.').replace(/([+-]\d\d)(\d\d)$/, '$1:$2')));
+  if (!YEARLESS.test(text)) return null;
   const year = new Date(nowMs).getFullYear();
   const thisYear = Date.parse(`${text} ${year}`);
   return orNull(thisYear > nowMs + DAY_MS ? Date.parse(`${text} ${year - 1}`) : thisYear);

@@ -1,15 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { costFileSteps, type DrainedCostFiles, drainCostFiles } from '#cli/agent/cost-files';
 import { type ApiClient, ApiError } from '#cli/api-client';
 import { CommandError, EXIT } from '#cli/exit';
 import { ACCOUNT, aKiller, CLUSTER, Killed, useApi } from '#test/agent/api';
-import { temporaryFolder } from '#test/http/api';
+import { aFolder } from '#test/support/folders';
 
-const folder = temporaryFolder();
-afterAll(() => folder.remove());
+const folder = aFolder('asbb-cost-files-');
 const api = useApi();
 
 const MINUTE_S = 60;
@@ -62,9 +61,9 @@ interface Dropped {
 }
 
 /** A folder of ASBX's, and an agent that knows which hold a job has. */
-const aFolder = (holds: Readonly<Record<string, string>> = {}) => {
+const aCostFolder = (holds: Readonly<Record<string, string>> = {}) => {
   count += 1;
-  const place = join(folder.path, `costs-${count}`);
+  const place = join(folder, `costs-${count}`);
   mkdirSync(place);
   const complaints: string[] = [];
   const filesBelow = (name: string) => (existsSync(join(place, name)) ? readdirSync(join(place, name)).sort() : []);
@@ -101,7 +100,7 @@ describe('a cost file of a job whose run is booked', () => {
   it('corrects the run, rounded up to the micro-dollar, and goes to booked/', async () => {
     const holdId = await aHold();
     await book(holdId, { run_id: 'hpc-1', job_id: '17' });
-    const place = aFolder({ 17: holdId });
+    const place = aCostFolder({ 17: holdId });
     place.drop('17');
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, corrected: 1 });
     expect(await chargesOf(holdId)).toEqual({ 'hpc-1': 3.123457 });
@@ -122,7 +121,7 @@ describe('a cost file of a job whose run is booked', () => {
   it('at that very cost is booked already', async () => {
     const holdId = await aHold();
     await book(holdId, { run_id: 'hpc-1', actual_cost: 3.123457 });
-    const place = aFolder({ 17: holdId });
+    const place = aCostFolder({ 17: holdId });
     place.drop('17');
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, booked: 1 });
     expect((await runsOf(holdId))[0]?.corrections).toEqual([]);
@@ -132,7 +131,7 @@ describe('a cost file of a job whose run is booked', () => {
   it('is followed by another file of the same job, and both are kept', async () => {
     const holdId = await aHold();
     await book(holdId, { run_id: 'hpc-1' });
-    const place = aFolder({ 17: holdId });
+    const place = aCostFolder({ 17: holdId });
     place.drop('17');
     await drainCostFiles(place.options());
     place.drop('17', { content: asbx('17', { actual_cost: 4 }) });
@@ -144,7 +143,7 @@ describe('a cost file of a job whose run is booked', () => {
   it('comes again after somebody mended the run by hand: theirs stands', async () => {
     const holdId = await aHold();
     await book(holdId, { run_id: 'hpc-1' });
-    const place = aFolder({ 17: holdId });
+    const place = aCostFolder({ 17: holdId });
     const content = readFileSync(place.drop('17'), 'utf8');
     await drainCostFiles(place.options());
     const body = { actual_cost: 1, correction_id: 'by-hand', note: 'credit' };
@@ -157,7 +156,7 @@ describe('a cost file of a job whose run is booked', () => {
   it('with the name of the account as its user typed it, and a byte order mark', async () => {
     const holdId = await aHold();
     await book(holdId, { run_id: 'hpc-1' });
-    const place = aFolder({ 17: holdId });
+    const place = aCostFolder({ 17: holdId });
     place.drop('17', { content: `\ufeff${asbx('17', { account: 'Physics' })}` });
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, corrected: 1 });
   });
@@ -165,7 +164,7 @@ describe('a cost file of a job whose run is booked', () => {
   it('from far ahead of its time is no reason to wait for that time', async () => {
     const holdId = await aHold();
     await book(holdId, { run_id: 'hpc-1' });
-    const place = aFolder({ 17: holdId });
+    const place = aCostFolder({ 17: holdId });
     place.drop('17', { ageS: -WEEK_S });
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, corrected: 1 });
   });
@@ -179,7 +178,7 @@ describe('a cost file of a job whose run is booked', () => {
     const job = { account: ACCOUNT, partition: 'absorbed', cluster: CLUSTER, nodes: 1, wall_time: '60', reason: 'test' };
     await api().request('forceHold', { body: { ...job, hold_id: holdId } });
     await book(holdId, { run_id: 'hpc-1', state: 'NODE_FAIL' });
-    const place = aFolder({ 17: holdId });
+    const place = aCostFolder({ 17: holdId });
     place.drop('17');
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, booked: 1 });
     expect(await chargesOf(holdId)).toEqual({ 'hpc-1': 0 });
@@ -239,7 +238,7 @@ describe('which run a file is about', () => {
       else await book(holdId, run);
     }
     const before = await chargesOf(holdId);
-    const place = aFolder({ [jobId]: holdId });
+    const place = aCostFolder({ [jobId]: holdId });
     place.drop(jobId);
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, corrected: 1 });
     expect(await chargesOf(holdId)).toEqual({ ...before, [changed === 'HOLD' ? holdId : changed]: 3.123457 });
@@ -263,7 +262,7 @@ describe('a file waits', () => {
   ])('%s', async (_name, hold, runs, file) => {
     const holdId = hold === undefined ? undefined : await aHold(hold);
     for (const run of runs) await book(holdId ?? '', run);
-    const place = aFolder(holdId === undefined ? {} : { 17: holdId });
+    const place = aCostFolder(holdId === undefined ? {} : { 17: holdId });
     place.drop('17', file);
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, waiting: 1 });
     expect({ left: place.left(), complaints: place.complaints }).toEqual({ left: [FILE], complaints: [] });
@@ -271,7 +270,7 @@ describe('a file waits', () => {
 
   it('until the run is booked', async () => {
     const holdId = await aHold();
-    const place = aFolder({ 17: holdId });
+    const place = aCostFolder({ 17: holdId });
     place.drop('17');
     await drainCostFiles(place.options());
     await book(holdId, { run_id: 'r1' });
@@ -282,7 +281,7 @@ describe('a file waits', () => {
     ['an id that the API does not know', nextId()],
     ['no id at all', 'nonsense'],
   ])('if its hold is %s', async (_name, holdId) => {
-    const place = aFolder({ 17: holdId });
+    const place = aCostFolder({ 17: holdId });
     place.drop('17');
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, waiting: 1 });
     expect(place.complaints).toEqual([]);
@@ -340,7 +339,7 @@ describe('a file is set aside, with a sentence', () => {
       else await book(holdId ?? '', run);
     }
     const before = holdId === undefined ? {} : await chargesOf(holdId);
-    const place = aFolder(holdId === undefined ? {} : { [jobId]: holdId });
+    const place = aCostFolder(holdId === undefined ? {} : { [jobId]: holdId });
     const path = place.drop(jobId, file);
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, keptAside: 1 });
     expect({ left: place.left(), aside: place.aside().length }).toEqual({ left: [], aside: 1 });
@@ -353,7 +352,7 @@ describe('a file is set aside, with a sentence', () => {
   });
 
   it('if its hold is of another cluster', async () => {
-    const place = aFolder({ 17: await aHold() });
+    const place = aCostFolder({ 17: await aHold() });
     place.drop('17');
     expect(await drainCostFiles({ ...place.options(), cluster: 'other' })).toEqual({ ...NOTHING, keptAside: 1 });
     expect(place.complaints[0]).toContain('the hold of job 17 is of cluster local, not of other');
@@ -366,7 +365,7 @@ describe('a file is set aside, with a sentence', () => {
       const body = { actual_cost: n, correction_id: `c${n}`, note: 'test' };
       await api().request('correctRun', { path: { hold_id: holdId, run_id: 'r1' }, body });
     }
-    const place = aFolder({ 17: holdId });
+    const place = aCostFolder({ 17: holdId });
     place.drop('17');
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, keptAside: 1 });
     expect(place.complaints[0]).toContain('because the API refused its correction for good (validation_failed: ');
@@ -377,7 +376,7 @@ describe('a file is set aside, with a sentence', () => {
     ['a folder', (path: string) => mkdirSync(path)],
     ['a FIFO', (path: string) => execFileSync('mkfifo', [path])],
   ])('if it is %s', async (_name, make) => {
-    const place = aFolder();
+    const place = aCostFolder();
     make(join(place.folder, FILE));
     const options = { ...place.options(), now: () => Date.now() + 10_000 };
     expect(await drainCostFiles(options)).toEqual({ ...NOTHING, keptAside: 1 });
@@ -387,7 +386,7 @@ describe('a file is set aside, with a sentence', () => {
   it('and the others are booked', async () => {
     const holdId = await aHold();
     await book(holdId, { run_id: 'r1' });
-    const place = aFolder({ 18: holdId });
+    const place = aCostFolder({ 18: holdId });
     place.drop('17', { content: asbx('17', { actual_cost: -1 }), ageS: 20 });
     place.drop('18');
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, corrected: 1, keptAside: 1 });
@@ -396,13 +395,13 @@ describe('a file is set aside, with a sentence', () => {
 
 describe('a folder', () => {
   it('that is not there yet has no files', async () => {
-    const place = aFolder();
+    const place = aCostFolder();
     rmSync(place.folder, { recursive: true });
     expect(await drainCostFiles(place.options())).toEqual(NOTHING);
   });
 
   it('may have other things in it', async () => {
-    const place = aFolder();
+    const place = aCostFolder();
     for (const name of [
       'job-17.json',
       'job--asbb-reconciliation.json',
@@ -416,7 +415,7 @@ describe('a folder', () => {
   });
 
   it('is read from the oldest file on', async () => {
-    const place = aFolder();
+    const place = aCostFolder();
     const asked: string[] = [];
     for (const [jobId, ageS] of [
       ['1', 10],
@@ -430,7 +429,7 @@ describe('a folder', () => {
   });
 
   it('with more files than a pass takes lets them take turns, so that none is starved by those that wait', async () => {
-    const place = aFolder();
+    const place = aCostFolder();
     const seen = new Set<string>();
     for (let n = 0; n < 450; n += 1) place.drop(String(n));
     const start = Date.now();
@@ -454,7 +453,7 @@ describe('a folder', () => {
     const holdId = await aHold({ array: '1-5' });
     const jobIds = ['21', '22', '23', '24', '25'];
     for (const jobId of jobIds) await book(holdId, { run_id: `r${jobId}`, job_id: jobId });
-    const place = aFolder(Object.fromEntries(jobIds.map((jobId) => [jobId, holdId])));
+    const place = aCostFolder(Object.fromEntries(jobIds.map((jobId) => [jobId, holdId])));
     for (const jobId of jobIds) place.drop(jobId);
     const asked: string[] = [];
     const client: ApiClient = {
@@ -476,7 +475,7 @@ describe('a folder', () => {
       await api().request('settleRuns', { path: { hold_id: holdId }, body: { runs } });
     }
     const jobIds = ['1000', '1519'];
-    const place = aFolder(Object.fromEntries(jobIds.map((jobId) => [jobId, holdId])));
+    const place = aCostFolder(Object.fromEntries(jobIds.map((jobId) => [jobId, holdId])));
     for (const jobId of jobIds) place.drop(jobId);
     expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, corrected: 2 });
   });
@@ -507,7 +506,7 @@ describe('when nothing can be booked now', () => {
   ] as const)('because %s, everything waits', async (_name, operation, error, complaints) => {
     const holdId = await aHold();
     await book(holdId, { run_id: 'r1' });
-    const place = aFolder({ 17: holdId, 18: holdId, 19: holdId });
+    const place = aCostFolder({ 17: holdId, 18: holdId, 19: holdId });
     for (const jobId of ['17', '18', '19']) place.drop(jobId);
     expect(await drainCostFiles(place.options(refusing(operation, error)))).toEqual({ ...NOTHING, waiting: 3 });
     expect(place.left()).toHaveLength(3);
@@ -515,7 +514,7 @@ describe('when nothing can be booked now', () => {
   });
 
   it('because nobody tells the hold, everything waits', async () => {
-    const place = aFolder();
+    const place = aCostFolder();
     place.drop('17');
     const holdOfJob = async () => {
       throw silence();
@@ -526,7 +525,7 @@ describe('when nothing can be booked now', () => {
   it('because the folder cannot be written, it is corrected once, and somebody is told', async () => {
     const holdId = await aHold();
     await book(holdId, { run_id: 'r1' });
-    const place = aFolder({ 17: holdId });
+    const place = aCostFolder({ 17: holdId });
     place.drop('17');
     writeFileSync(join(place.folder, 'booked'), ''); // Root may write anywhere, but not make a folder of a file.
     for (let pass = 0; pass < 2; pass += 1) expect(await drainCostFiles(place.options())).toEqual({ ...NOTHING, waiting: 1 });
@@ -535,7 +534,7 @@ describe('when nothing can be booked now', () => {
   });
 
   it('a bug is no reason to wait', async () => {
-    const place = aFolder();
+    const place = aCostFolder();
     place.drop('17');
     const holdOfJob = async () => {
       throw new TypeError('a bug');
@@ -548,7 +547,7 @@ describe('a file that is written anew while it is booked', () => {
   it('is looked at again, and its last word stands', async () => {
     const holdId = await aHold();
     await book(holdId, { run_id: 'r1' });
-    const place = aFolder({ 17: holdId });
+    const place = aCostFolder({ 17: holdId });
     place.drop('17');
     const client: ApiClient = {
       ...api(),
@@ -570,7 +569,7 @@ describe('an agent that dies', () => {
       const [first, second] = [await aHold(), await aHold()];
       await book(first, { run_id: 'r1' });
       await book(second, { run_id: 'r2' });
-      const place = aFolder({ 17: first, 19: second });
+      const place = aCostFolder({ 17: first, 19: second });
       place.drop('17', { ageS: 30 });
       place.drop('18', { content: asbx('18', { actual_cost: -1 }), ageS: 20 });
       place.drop('19', { ageS: 10 });

@@ -11,16 +11,15 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { bookSpooled, drainSpool, type SpooledHold, spoolSteps } from '#cli/agent/spool';
 import { ApiError } from '#cli/api-client';
 import { CommandError, EXIT, failure } from '#cli/exit';
 import { ACCOUNT, aKiller, CLUSTER, Killed, useApi } from '#test/agent/api';
-import { temporaryFolder } from '#test/http/api';
+import { aFolder } from '#test/support/folders';
 
 const PLUGIN = join(import.meta.dirname, '../../slurm-plugin');
-const folder = temporaryFolder();
-afterAll(() => folder.remove());
+const folder = aFolder('asbb-spool-');
 
 const holdId = (n: number): string => `0e5cf4d2-0000-4000-8000-${String(n).padStart(12, '0')}`;
 const job = (given: object = {}) => ({
@@ -46,7 +45,7 @@ let count = 0;
 /** A spool in a folder of its own. */
 const aSpool = (content?: string | Buffer) => {
   count += 1;
-  const place = join(folder.path, `spool-${count}`);
+  const place = join(folder, `spool-${count}`);
   mkdirSync(place);
   const spoolFile = join(place, 'asbb.spool');
   if (content !== undefined) writeFileSync(spoolFile, content, { mode: 0o600 });
@@ -106,7 +105,7 @@ describe('what the plugin spooled', () => {
   });
 
   it('may be in a folder that is not there', async () => {
-    expect(await drainSpool({ spoolFile: join(folder.path, 'nowhere/asbb.spool'), ...aBook() })).toEqual({
+    expect(await drainSpool({ spoolFile: join(folder, 'nowhere/asbb.spool'), ...aBook() })).toEqual({
       booked: 0,
       keptAside: 0,
       waiting: 0,
@@ -204,7 +203,7 @@ describe('a line that never will be booked', () => {
 
   it('follows no link out of the folder', async () => {
     const spool = aSpool('hello\n');
-    const elsewhere = join(folder.path, 'elsewhere');
+    const elsewhere = join(folder, 'elsewhere');
     symlinkSync(elsewhere, spool.aside);
     const world = aBook();
     expect(await drainSpool({ ...spool, ...world })).toEqual({ booked: 0, keptAside: 0, waiting: 1 });
@@ -311,7 +310,7 @@ describe.skipIf(!hasCompiler)('the plugin itself', () => {
   const LINES_PER_ROUND = 20;
   const LINES = ROUNDS * LINES_PER_ROUND;
   it('loses no line to a reader that drains all the time', { timeout: 60_000 }, async () => {
-    const program = join(folder.path, 'append-spool');
+    const program = join(folder, 'append-spool');
     execFileSync('gcc', ['-std=gnu11', `-I${PLUGIN}`, '-o', program, join(import.meta.dirname, 'append-spool.c'), join(PLUGIN, 'spool.c')]);
     const spool = aSpool();
     const world = aBook();

@@ -34,6 +34,15 @@ const tampered = (world: TestWorld, { account }: { account: Partial<Account> }):
   },
 });
 
+/** A world whose ledger is read without some of its entries. */
+const without = (world: TestWorld, isThere: (entry: Entry) => boolean): TestWorld => ({
+  ...world,
+  store: {
+    ...world.store,
+    listEntries: async (query, page) => ({ items: (await world.table.listEntries(query, page)).items.filter(isThere) }),
+  },
+});
+
 describe('auditAccounts', () => {
   it('finds nothing where everything was booked', async () => {
     const world = await aBusyWorld();
@@ -113,16 +122,7 @@ describe('auditAccounts', () => {
 
   it('finds that an entry is missing', async () => {
     const world = await aBusyWorld();
-    const forgetful: TestWorld = {
-      ...world,
-      store: {
-        ...world.store,
-        listEntries: async (query, page) => {
-          const { items } = await world.table.listEntries(query, page);
-          return { items: items.filter(({ type }) => type !== 'hold') };
-        },
-      },
-    };
+    const forgetful = without(world, ({ type }) => type !== 'hold');
     const cause = 'ledger entries are missing';
     expect((await auditAccounts(forgetful, aRequest({ account: 'physics' }))).differences).toStrictEqual([
       { account: 'physics', column: 'available', stored: 96_328_000n, replayed: 100_000_000n, cause },
@@ -324,15 +324,6 @@ describe('auditAccounts with repair', () => {
     expect(differences.length).toBeGreaterThan(2);
     expect(differences.every(({ repaired }) => repaired === false)).toBe(true);
     expect(columns(await world.account())).toStrictEqual(before);
-  });
-
-  /** A world whose ledger is read without some of its entries. */
-  const without = (world: TestWorld, isThere: (entry: Entry) => boolean): TestWorld => ({
-    ...world,
-    store: {
-      ...world.store,
-      listEntries: async (query, page) => ({ items: (await world.table.listEntries(query, page)).items.filter(isThere) }),
-    },
   });
 
   it('gives the account its money back', async () => {

@@ -607,6 +607,11 @@ proj001  held     $5.00     $4.50  the column was changed beside the ledger  yes
     const repaired = aContext(answered(gone));
     expect(await runAudit(repaired.context, { repair: true })).toBe(1);
     expect(repaired.machine.err()).toBe(`asbb: 0 differences repaired, 2 not\n${said}`);
+    const named = aContext(answered(gone));
+    expect(await runAudit(named.context, { repair: true, account: 'proj001' })).toBe(1);
+    expect(named.machine.err()).toBe(
+      'asbb: 0 differences repaired, 2 not\nasbb: an account was changed while it was repaired: repair again\n',
+    );
   });
 
   it('repairs with nothing to repair', async () => {
