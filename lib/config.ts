@@ -147,7 +147,7 @@ export const readConfig = (context: Readonly<Record<string, unknown>>): Config =
       region: settingOf(context, 'region'),
       alarmEmail: settingOf(context, 'alarm-email'),
       advisor: advisorOf(url, { secretName }),
-      restored: settingOf(context, 'restored-stream'),
+      restored: restoredIn(context),
     }),
     logRetentionDays: settingOf(context, 'log-retention-days'),
     sweepIntervalMinutes: settingOf(context, 'sweep-interval-minutes'),
@@ -186,6 +186,18 @@ const settingOf = <N extends Name>(context: Readonly<Record<string, unknown>>, n
   const value = typeof given === 'string' || typeof given === 'number' ? read(String(given)) : undefined;
   if (value === undefined) throw new ConfigError(`context key ${PREFIX}${name} is ${JSON.stringify(given)}: ${mend}`);
   return value as ValueOf<N>;
+};
+
+/** Functions and their table are in one region. Where `asbb:region` is not said, it is known only when the stack is deployed. */
+const restoredIn = (context: Readonly<Record<string, unknown>>): RestoredTable | undefined => {
+  const region = settingOf(context, 'region');
+  const restored = settingOf(context, 'restored-stream');
+  const other = restored?.streamArn.split(':')[3];
+  if (region !== undefined && other !== undefined && other !== region)
+    throw new ConfigError(
+      `context key ${PREFIX}restored-stream is of ${other}, and ${PREFIX}region is ${region}: restore the table in that region`,
+    );
+  return restored;
 };
 
 /** The key is never a setting itself: context ends up in templates, and those are read by many. */

@@ -103,6 +103,14 @@ describe('the configuration of a deployment', () => {
       { stage: 'dev', 'asbb:restored-stream': 'arn:aws:dynamodb:eu-central-1:111122223333:table/asbb-restored' },
       'write the LatestStreamArn of the restored table',
     ],
+    [
+      {
+        stage: 'dev',
+        'asbb:region': 'us-east-1',
+        'asbb:restored-stream': 'arn:aws:dynamodb:eu-central-1:111122223333:table/asbb-restored/stream/2026-11-25T02:30:00.000',
+      },
+      'asbb:restored-stream is of eu-central-1, and asbb:region is us-east-1: restore the table in that region',
+    ],
     [{ stage: 'dev', 'asbb:pricing-region': 'eu-west-1' }, 'AWS answers for prices in us-east-1, eu-central-1, ap-south-1 only'],
   ])('refuses %j', (context, sentence) => {
     expect(problemOf(context)).toContain(sentence);
